@@ -1,0 +1,43 @@
+"Write README.md from nbs/index.ipynb; with --check, only say whether the two agree."
+import base64, json, re, sys
+from pathlib import Path
+
+root = Path(__file__).resolve().parent.parent
+images = Path('nbs/index_files')
+
+
+def text_of(output):
+    "The plain text of an output, and its picture, if it has one."
+    data = output.get('data', {})
+    text = ''.join(output.get('text') or data.get('text/plain') or [])
+    return text, ''.join(data.get('image/png', ''))
+
+
+def render(nb):
+    "Markdown of a notebook without its hidden and exported cells; pictures by file name."
+    parts, files = [], {}
+    for cell in nb['cells']:
+        source = ''.join(cell['source'])
+        if cell['cell_type'] == 'markdown': parts.append(source)
+        if cell['cell_type'] != 'code' or re.search(r'^#\|\s*(hide|export\w*|default_exp)', source, re.M): continue
+        parts.append(f'```python\n{source}\n```')
+        for output in cell['outputs']:
+            text, picture = text_of(output)
+            if picture:
+                name = f'{cell["id"]}.png'
+                files[name] = base64.b64decode(picture)
+                parts.append(f'![]({(images/name).as_posix()})')
+            elif text: parts.append('\n'.join(f'    {line}' for line in text.rstrip().splitlines()))
+    warning = '<!-- Made from nbs/index.ipynb by .ci/readme.py: edit the notebook. -->'
+    return '\n\n'.join([parts[0], warning, *parts[1:]]) + '\n', files
+
+
+markdown, files = render(json.loads((root/'nbs'/'index.ipynb').read_text(encoding='utf-8')))
+wanted = {root/'README.md': markdown.encode(), **{root/images/name: content for name, content in files.items()}}
+if '--check' in sys.argv:
+    stale = [str(path.relative_to(root)) for path, content in wanted.items() if not path.exists() or path.read_bytes() != content]
+    if stale: sys.exit(f'{", ".join(stale)}: not what nbs/index.ipynb yields; run python .ci/readme.py')
+else:
+    for path, content in wanted.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
