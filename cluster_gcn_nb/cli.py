@@ -7,7 +7,7 @@ __all__ = ['SETTINGS', 'one_line_errors', 'open_out', 'write_predictions', 'save
            'cluster_gcn_stats']
 
 # %% ../nbs/09_cli.ipynb #imports
-import csv, json, sys
+import csv, json, sys, tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from fastcore.script import call_parse
@@ -30,13 +30,11 @@ def open_out(
     out, # a folder's name, or None
 ): # a `Path`, or None
     "The folder for results, made if need be. Raises `OSError` where nothing can be written."
-    from cluster_gcn_nb.datasets import atomic_write
     if out is None: return None
     out = Path(out)
     if out.exists() and not out.is_dir(): raise NotADirectoryError(f'--out {out} is a file; name a folder')
-    with atomic_write(out/'.writable'): pass
-    (out/'.writable').unlink()
-    return out
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out): return out
 
 # %% ../nbs/09_cli.ipynb #predictions
 def write_predictions(
@@ -90,16 +88,17 @@ def run(
     from cluster_gcn_nb.datasets import load_dataset
     from cluster_gcn_nb.model import GCN
     from cluster_gcn_nb.training import fit, pick_device
+    for key in ('batch_size', 'epochs'):
+        if config[key] < 1: raise ValueError(f'{key}={config[key]} should be at least 1')
     pick_device(config['device'])               # a device that is not there should not cost the time to load a graph
     data = load_dataset(config['dataset'], config['root'])
     print(f"{config['dataset']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, {data.num_features:,} features, {data.num_classes} classes", flush=True)
-    clusters = ClusterData(data, config['num_parts'], log=False, method=config['method'], seed=config['seed'])
-    print(clusters.partition, flush=True)
-    if config['batch_size'] < 1: raise ValueError(f"batch_size={config['batch_size']} should be at least 1 (clusters in a batch)")
-    loader = ClusterLoader(clusters, batch_size=config['batch_size'], shuffle=True)
     with torch.random.fork_rng([]):
         torch.manual_seed(config['seed'])
         model = GCN(data.num_features, config['hidden'], data.num_classes, config['num_layers'], config['dropout'], config['norm'], config['diag_lambda'])
+    clusters = ClusterData(data, config['num_parts'], log=False, method=config['method'], seed=config['seed'])
+    print(clusters.partition, flush=True)
+    loader = ClusterLoader(clusters, batch_size=config['batch_size'], shuffle=True)
     history = fit(model, loader, data, config['epochs'], config['lr'], config['weight_decay'], device=config['device'], seed=config['seed'])
     return model, data, history
 
@@ -129,6 +128,7 @@ def cluster_gcn_train(
         from cluster_gcn_nb.datasets import dataset_name
         config['dataset'] = dataset_name(dataset)
         config |= {k: v for k, v in SETTINGS[config['dataset']].items() if config[k] is None}
+        if not 0 <= seed < 2**31: raise ValueError(f'seed={seed} should be between 0 and {2**31 - 1}')
         folder = open_out(out)
         model, data, history = run(config)
         for record in history[9::10]: print(f"epoch {record['epoch']:3}: " + ', '.join(f'{k} {record[k]:.4f}' for k in ('loss', 'train', 'val', 'test')))

@@ -8,7 +8,7 @@ __all__ = ['PLANETOID_URL', 'PLANETOID', 'DATASETS', 'homophily', 'GraphStats', 
            'planted_partition', 'dataset_name', 'load_dataset']
 
 # %% ../nbs/00_datasets.ipynb #imports
-import hashlib, http.client, json, os, tempfile, urllib.error, urllib.request, warnings
+import hashlib, http.client, json, os, tempfile, urllib.request, warnings, zipfile, zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from importlib.resources import files
@@ -41,16 +41,16 @@ def homophily(
 @dataclass
 class GraphStats:
     "What one wants to know of a graph before training on it."
-    num_nodes:int
+    num_nodes:int          # nodes
     num_edges:int          # entries of `edge_index`: an undirected edge counts twice
     avg_degree:float       # edges per node
-    num_features:int
-    num_classes:int
+    num_features:int       # width of `x`
+    num_classes:int        # classes, or labels of a multi-label task
     num_train:int          # nodes in `train_mask`
     label_rate:float       # `num_train / num_nodes`
-    has_isolated_nodes:bool
-    has_self_loops:bool
-    is_undirected:bool
+    has_isolated_nodes:bool # is there a node without an edge?
+    has_self_loops:bool    # is there an edge from a node to itself?
+    is_undirected:bool     # does every edge go both ways?
     homophily:float        # see `homophily`
 
     def rows(self) -> list: # of `(name, formatted value)`
@@ -97,11 +97,15 @@ def tf_idf(
 
 # %% ../nbs/00_datasets.ipynb #names
 class Names:
-    "Names of all nodes of a graph: `names[5]`, `names[2:4]`, `names[batch.n_id]`, `names.index('gimp')`."
+    "Names of all nodes of a graph: `names[5]`, `names[2:4]`, `names[batch.n_id]`, `names[data.test_mask]`, `names.index('gimp')`."
     def __init__(self, names): self._names = list(names)
     def __len__(self): return len(self._names)
     def __repr__(self): return f'Names({len(self)})'
-    def __getitem__(self, i): return self._names[i] if isinstance(i, (int, slice)) else [self._names[k] for k in torch.as_tensor(i).ravel().tolist()]
+    def __getitem__(self, i):
+        if isinstance(i, slice): return self._names[i]
+        i = torch.as_tensor(i)
+        if i.dtype == torch.bool: i = i.nonzero().ravel()
+        return self._names[int(i)] if i.ndim == 0 else [self._names[k] for k in i.tolist()]
     def index(self, name): return self._names.index(name)
 
 # %% ../nbs/00_datasets.ipynb #debian
@@ -114,12 +118,19 @@ class Debian(InMemoryDataset):
     ):
         if task not in ('section', 'tags'): raise ValueError(f"Debian has the tasks 'section' and 'tags', not {task!r}")
         super().__init__(None, transform)
-        with np.load(debian_file(), allow_pickle=False) as file: arrays = dict(file)
+        arrays = _debian_arrays()
         self.task, self.feature_names = task, _lines(arrays['vocabulary'])
         self.source = json.loads(arrays['source'].tobytes())
         self.data, self.slices = self.collate([self._graph(arrays, directed)])
 
 # %% ../nbs/00_datasets.ipynb #debian-graph
+def _debian_arrays():
+    "The packaged arrays; their zip checksums are verified on the way."
+    try:
+        with np.load(debian_file(), allow_pickle=False) as file: return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f'{debian_file()} is missing or damaged ({error}); reinstall the package: pip install --force-reinstall --no-deps cluster_gcn_nb') from error
+
 @patch
 def _graph(self:Debian, arrays, directed):
     num_nodes = len(arrays['split'])
@@ -174,6 +185,8 @@ def verified(
     return content
 
 # %% ../nbs/00_datasets.ipynb #atomic
+_UMASK = os.umask(0o077); os.umask(_UMASK)      # it can only be read by setting it: once, before there are threads
+
 @contextmanager
 def atomic_write(
     path, # the file to write; folders on the way are made
@@ -185,8 +198,7 @@ def atomic_write(
     os.close(handle)
     try:
         yield Path(tmp)
-        mask = os.umask(0); os.umask(mask)
-        os.chmod(tmp, 0o666 & ~mask)    # mkstemp makes files that only their owner may read
+        os.chmod(tmp, 0o666 & ~_UMASK)    # mkstemp makes files that only their owner may read
         os.replace(tmp, path)
     finally: Path(tmp).unlink(missing_ok=True)
 
@@ -195,8 +207,9 @@ def data_root(
     root=None, # a folder, or None
 ) -> Path:
     "The folder for raw files: `root`, or `$CLUSTER_GCN_DATA`, or the user's cache."
-    cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'cluster_gcn_nb'
-    return Path(root or os.environ.get('CLUSTER_GCN_DATA') or cache).expanduser()
+    named = root or os.environ.get('CLUSTER_GCN_DATA')
+    try: return Path(named or os.environ.get('XDG_CACHE_HOME', '~/.cache')).expanduser() / ('' if named else 'cluster_gcn_nb')
+    except RuntimeError as error: raise ValueError(f'{named or "the cache folder"}: {error}') from None
 
 # %% ../nbs/00_datasets.ipynb #fetch
 def _download(url): 
@@ -211,18 +224,17 @@ def fetch_missing(
     blobs = PLANETOID[name]
     missing = [file for file in blobs if not (folder/file).is_file()]
     reason = 'downloading was switched off'
-    try:
-        if missing and download:
-            contents = {file: verified(_download(f'{PLANETOID_URL}/{file}'), f'{PLANETOID_URL}/{file}', blobs[file]) 
-                        for file in tqdm(missing, f'Downloading {name}', disable=None)}
-            for file, content in contents.items():
-                with atomic_write(folder/file) as tmp: tmp.write_bytes(content)
+    if missing and download:
+        try: contents = {file: _download(f'{PLANETOID_URL}/{file}') for file in tqdm(missing, f'Downloading {name}', disable=None)}
+        except (OSError, http.client.HTTPException) as error: reason = f"{PLANETOID_URL} could not be reached ({getattr(error, 'reason', error)})"
+        else:
+            for file in missing: verified(contents[file], f'what {PLANETOID_URL}/{file} sent', blobs[file])
+            for file in missing:
+                with atomic_write(folder/file) as tmp: tmp.write_bytes(contents[file])
             return
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error: reason = getattr(error, 'reason', error)
     if missing: raise FileNotFoundError(
-        f"{name} is not here: {folder} lacks {', '.join(missing)}, and {PLANETOID_URL} could not be reached ({reason}). "
-        "Put the files there by hand, or name the folder that holds them (root=..., or the variable CLUSTER_GCN_DATA); "
-        "or use load_dataset('Debian'), a graph that ships with this package.")
+        f"{name} is not here: {folder} lacks {', '.join(missing)}, and {reason}. Put the files there by hand; or set root, or the variable "
+        f"CLUSTER_GCN_DATA, to a folder whose subfolder {name}/raw holds them; or use load_dataset('Debian'), a graph that ships with this package.")
 
 # %% ../nbs/00_datasets.ipynb #planetoid
 def planetoid(
@@ -257,15 +269,15 @@ def _planted_edges(rng, num_nodes, avg_degree, num_communities, p_within):
 
 # %% ../nbs/00_datasets.ipynb #planted
 def planted_partition(
-    num_nodes:int=10_000,
+    num_nodes:int=10_000, # nodes
     avg_degree:float=20., # expected directed edges a node, before loops and duplicates fall out
     num_communities:int=100, # of equal size
     num_classes:int=10, # label = community modulo `num_classes`
-    num_features:int=64,
+    num_features:int=64, # width of `x`
     p_within:float=.9, # probability that an edge stays in its community
     noise:float=8., # standard deviation of the features around their class's centre (which has standard deviation 1)
     train_share:float=.6, # of the nodes; half of the rest validates, half tests
-    seed:int=0,
+    seed:int=0, # same arguments and seed: same graph
 ) -> Data: # undirected, with the six fields and `community` [num_nodes] int64
     "A random graph with communities (planted partition model, Condon and Karp 2001), features and labels."
     if not 1 <= num_communities <= num_nodes: raise ValueError(f'num_communities={num_communities} should be between 1 and num_nodes={num_nodes}')

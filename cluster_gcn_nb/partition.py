@@ -83,7 +83,7 @@ def undirected_view(
     num_nodes:int,
 ) -> sp.csr_array: # [num_nodes, num_nodes] bool, symmetric, its diagonal empty
     "The graph that METIS sees: both directions of every edge, once, no self-loops."
-    src, dst = edge_index.cpu().numpy()
+    src, dst = edge_index.long().cpu().numpy()
     proper = src != dst
     src, dst = src[proper], dst[proper]
     adj = sp.coo_array((np.ones(len(src), bool), (src, dst)), shape=(num_nodes, num_nodes)).tocsr()
@@ -92,8 +92,8 @@ def undirected_view(
 # %% ../nbs/01_partition.ipynb #methods
 def metis(
     adj:sp.csr_array, # [num_nodes, num_nodes], symmetric, diagonal empty
-    num_parts:int,
-    seed:int=0,
+    num_parts:int, # clusters wanted
+    seed:int=0, # of METIS's random choices
     recursive:bool=False, # bisect again and again instead of cutting into `num_parts` at once?
     **options, # of `pymetis.Options`, for instance `ncuts=3`
 ) -> np.ndarray: # [num_nodes] integers
@@ -104,15 +104,15 @@ def metis(
 
 def random_parts(
     adj:sp.csr_array, # only its size is used
-    num_parts:int,
-    seed:int=0,
+    num_parts:int, # clusters wanted
+    seed:int=0, # of the deal
 ) -> np.ndarray: # [num_nodes] integers
     "Nodes dealt at random into clusters of equal size."
     return np.random.default_rng(seed).permutation(spread(adj.shape[0], num_parts))
 
 def spread(
-    num_nodes:int,
-    num_parts:int,
+    num_nodes:int, # nodes
+    num_parts:int, # parts wanted
 ) -> np.ndarray: # [num_nodes] int64, ascending
     "Neighbouring numbers in the same part, parts of equal size: for graphs without edges."
     return np.arange(num_nodes) * num_parts // max(num_nodes, 1)
@@ -156,7 +156,7 @@ def from_assignment(
     if assignment.min() < 0 or assignment.max() >= num_parts:
         raise ValueError(f'the assignment names clusters {int(assignment.min())} to {int(assignment.max())}; with num_parts={num_parts} they go from 0 to {num_parts - 1}')
     assignment = torch.from_numpy(fill_empty(assignment.numpy(), num_parts))
-    src, dst = edge_index.cpu()
+    src, dst = edge_index.long().cpu()
     cut = (assignment[src] != assignment[dst]).float().mean() if len(src) else 0.
     return Partition(assignment, int(num_parts), float(cut), method, seed)
 
@@ -177,7 +177,9 @@ def partition_graph(
     check_graph(edge_index, num_nodes)
     check_num_parts(num_parts, num_nodes)
     if method not in METHODS: raise ValueError(f"there is no method {method!r}; known: {', '.join(METHODS)}")
-    assignment = METHODS[method](undirected_view(edge_index, num_nodes), num_parts, seed=seed, **options)
+    if not 0 <= seed < 2**31: raise ValueError(f'seed={seed} should be between 0 and {2**31 - 1}')
+    try: assignment = METHODS[method](undirected_view(edge_index, num_nodes), num_parts, seed=seed, **options)
+    except (AttributeError, TypeError, RuntimeError) as error: raise ValueError(f'{method} does not take {options}: {error}') from error
     return from_assignment(assignment, edge_index, num_parts, method, seed)
 
 # %% ../nbs/01_partition.ipynb #fingerprint

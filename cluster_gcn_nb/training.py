@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from tqdm import tqdm
 from .datasets import atomic_write
-from .model import to_adj_t
+from .batching import to_adj_t
 
 # %% ../nbs/04_training.ipynb #device
 def pick_device(
@@ -36,7 +36,9 @@ def pick_device(
 # %% ../nbs/04_training.ipynb #graph_of
 def _graph_of(model, data):
     "What `model` wants as its second argument."
-    return data.adj_t if getattr(model, 'takes_adj_t', False) and 'adj_t' in data else data.edge_index
+    if not getattr(model, 'takes_adj_t', False): return data.edge_index
+    adj_t = getattr(data, 'adj_t', None)
+    return to_adj_t(data.edge_index, data.num_nodes, data.get('edge_weight')) if adj_t is None else adj_t
 
 def _logits(model, data, device):
     graph = _graph_of(model, data)
@@ -54,10 +56,10 @@ def node_loss(
 
 # %% ../nbs/04_training.ipynb #train_step
 def train_step(
-    model:nn.Module,
+    model:nn.Module, # on `device`
     batch:Data, # with `train_mask`
-    optimizer:torch.optim.Optimizer,
-    device='cpu',
+    optimizer:torch.optim.Optimizer, # of the model's parameters
+    device='cpu', # where to compute
 ) -> tuple: # `(loss, number of training nodes)`: `(0., 0)` for a batch without any, which changes nothing
     "One step of gradient descent on one batch."
     mask = batch.train_mask
@@ -93,10 +95,11 @@ def score(
 def predict_logits(
     model:nn.Module,
     data:Data, # the whole graph (or a batch): `x`, and `edge_index` or `adj_t`
-    device='auto',
+    device=None, # default: where the model is; another one moves it there
 ) -> Tensor: # [num_nodes, num_classes] on the CPU
     "Logits of all nodes at once, without dropout; the model's mode is left as it was."
-    device, was_training = pick_device(str(device)), model.training
+    here = next((p.device for p in model.parameters()), torch.device('cpu'))
+    device, was_training = here if device is None else pick_device(str(device)), model.training
     try: return _logits(model.to(device).eval(), data, device).cpu()
     finally: model.train(was_training)
 
@@ -104,7 +107,7 @@ def predict_logits(
 def evaluate(
     model:nn.Module,
     data:Data, # the whole graph (or a batch): `x`, `y`, masks, and `edge_index` or `adj_t`
-    device='auto',
+    device=None, # default: where the model is
 ) -> Scores:
     "Score `model` on the training, validation and test nodes of `data`; the model's mode is left as it was."
     logits = predict_logits(model, data, device)
@@ -129,8 +132,9 @@ class History(list):
         return plot_history(self, ax, self.score)
 
     def save(self, path): # a JSON file, written whole or not at all
-        "Write the records as JSON."
-        with atomic_write(path) as tmp: tmp.write_text(json.dumps(dict(score=self.score, interrupted=self.interrupted, epochs=list(self)), indent=1))
+        "Write the records as JSON; what is not a number becomes `null`."
+        epochs = [{k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in r.items()} for r in self]
+        with atomic_write(path) as tmp: tmp.write_text(json.dumps(dict(score=self.score, interrupted=self.interrupted, epochs=epochs), indent=1, allow_nan=False))
 
     def __repr__(self):
         if not self: return 'History of 0 epochs'
@@ -158,7 +162,7 @@ def _seeded(seed, device):
 
 def _with_adj_t(model, data):
     "`data`, with its `adj_t` made once if `model` wants it."
-    if data is None or 'adj_t' in data or not getattr(model, 'takes_adj_t', False): return data
+    if data is None or getattr(data, 'adj_t', None) is not None or not getattr(model, 'takes_adj_t', False): return data
     out = copy.copy(data)
     out.adj_t = to_adj_t(data.edge_index, data.num_nodes, data.get('edge_weight'))
     return out
@@ -179,13 +183,13 @@ def fit(
     model:nn.Module, # any module that maps `(x, edge_index)`, or `(x, adj_t)` if it has `takes_adj_t`, to logits
     loader, # batches, for instance a `ClusterLoader`
     data:Data|None=None, # the whole graph, for evaluation; None: none
-    epochs:int=50,
+    epochs:int=50, # passes over the loader
     lr:float=.01, # learning rate of Adam
     weight_decay:float=5e-4, # L2 penalty of Adam
     warmup:int=40, # steps over which the learning rate grows to its full value
-    optimizer:torch.optim.Optimizer|None=None, # instead of Adam; then `lr` and `weight_decay` do not count
+    optimizer:torch.optim.Optimizer|None=None, # instead of Adam; then `lr`, `weight_decay` and `warmup` do not count
     eval_every:int=1, # epochs between evaluations; the last epoch is always evaluated
-    device:str='auto',
+    device:str='auto', # see `pick_device`; the model stays there
     seed:int|None=None, # of shuffling and dropout
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
 ) -> History:
@@ -194,7 +198,8 @@ def fit(
     if eval_every < 1: raise ValueError(f'eval_every={eval_every} should be 1 or more')
     device = pick_device(device)
     model.to(device)
-    optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay)
+    if optimizer is not None: warmup = 0
+    else: optimizer = torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay)
     schedule, whole, history = warm_up(optimizer, warmup), _with_adj_t(model, data), History()
     if data is not None and data.y.ndim == 2: history.score = 'micro-F1'
     hidden = not (sys.stderr.isatty() or in_jupyter()) if progress is None else not progress
