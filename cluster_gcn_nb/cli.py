@@ -22,7 +22,7 @@ def one_line_errors():
 
 # %% ../nbs/09_cli.ipynb #settings
 _planetoid = dict(num_parts=16, batch_size=4, hidden=16, epochs=50, weight_decay=5e-4, norm='sym')
-_debian = dict(num_parts=128, batch_size=8, hidden=128, epochs=30, weight_decay=0., norm='row+identity')
+_debian = dict(num_parts=128, batch_size=16, hidden=128, epochs=60, weight_decay=0., norm='row+identity')
 SETTINGS = dict(Debian=_debian, DebianTags=_debian, Cora=_planetoid, CiteSeer=_planetoid, PubMed=_planetoid | dict(num_parts=128, batch_size=32))
 
 # %% ../nbs/09_cli.ipynb #out
