@@ -49,7 +49,7 @@ class ClusterData(torch.utils.data.Dataset):
     "A graph cut into clusters; item `i` is cluster `i` as a `Data`. Interface of `torch_geometric.loader.ClusterData`."
     def __init__(self,
         data:Data, # the graph: `edge_index`, and any node and edge attributes
-        num_parts:int|None=None, # clusters wanted; may be left out with `partition`
+        num_parts=None, # clusters wanted, or 'auto'; may be left out with `partition`
         recursive:bool=False, # METIS by recursive bisection?
         save_dir=None, # a folder that keeps the partition for the next time, under a fingerprint of graph and arguments
         filename:str|None=None, # its stem begins the kept file's name
@@ -59,12 +59,14 @@ class ClusterData(torch.utils.data.Dataset):
         *, partition:Partition|Tensor|None=None, # use this one, or this assignment [num_nodes]
         method:str='metis', # see `partition_graph`
         seed:int=0, # of the method
+        **options, # more for `partition_graph`: `balance`, `edge_weight`, `node_weight`, `auto`, the method's own
     ):
         if sparse_format not in ('csr', 'csc'): raise ValueError(f"sparse_format should be 'csr' or 'csc', not {sparse_format!r}")
         if data.edge_index is None: raise ValueError('the graph has no edge_index: pass one of shape [2, num_edges], possibly with num_edges = 0')
         check_graph(data.edge_index, data.num_nodes)
         self.source, self.recursive, self.keep_inter_cluster_edges, self.sparse_format = data, recursive, keep_inter_cluster_edges, sparse_format
-        if partition is None: partition = self._compute(num_parts, method, seed, save_dir, filename, log)
+        if partition is None: partition = self._compute(num_parts, save_dir, filename, log, method=method, seed=seed, **options)
+        elif options: raise ValueError(f"{', '.join(options)}: with a partition of your own there is nothing left to choose")
         else: partition = self._given(partition, num_parts)
         self.num_parts = partition.num_parts
         self._sort(partition)
@@ -84,13 +86,13 @@ def _given(self:ClusterData, partition, num_parts):
     return found
 
 @patch
-def _compute(self:ClusterData, num_parts, method, seed, save_dir, filename, log):
+def _compute(self:ClusterData, num_parts, save_dir, filename, log, method, **options):
     "A new partition of the graph, or the one that `save_dir` keeps."
     if num_parts is None: raise ValueError('say how many clusters (num_parts=...), or pass a partition')
-    options = dict(recursive=True) if self.recursive else {}
+    if self.recursive: options['recursive'] = True
     if log: print(f'Computing {method.upper()} partitioning...', file=sys.stderr)
-    if save_dir is None: partition = partition_graph(self.source, num_parts, method=method, seed=seed, **options)
-    else: partition = cached_partition(self.source, num_parts, save_dir, (filename or method).removesuffix('.pt'), method=method, seed=seed, **options)
+    if save_dir is None: partition = partition_graph(self.source, num_parts, method=method, **options)
+    else: partition = cached_partition(self.source, num_parts, save_dir, (filename or method).removesuffix('.pt'), method=method, **options)
     if log: print('Done!', file=sys.stderr)
     return partition
 

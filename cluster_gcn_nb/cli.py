@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'one_line_errors', 'open_out', 'write_predictions', 'save_run', 'run', 'cluster_gcn_train',
-           'cluster_gcn_stats']
+           'cluster_gcn_stats', 'write_assignment', 'write_report', 'cluster_gcn_partition']
 
 # %% ../nbs/09_cli.ipynb #imports
 import csv, json, sys, tempfile
@@ -17,7 +17,7 @@ from fastcore.script import call_parse
 def one_line_errors():
     "Turn the errors that a user can cause into one line on stderr and exit status 1; Ctrl-C into status 130."
     try: yield
-    except (ValueError, OSError, IndexError) as error: sys.exit(f'error: {error}')
+    except (ValueError, OSError, IndexError, ImportError, RuntimeError) as error: sys.exit(f'error: {error}')
     except KeyboardInterrupt: sys.exit(130)
 
 # %% ../nbs/09_cli.ipynb #settings
@@ -146,3 +146,72 @@ def cluster_gcn_stats(
     with one_line_errors():
         from cluster_gcn_nb.datasets import graph_stats, load_dataset
         print(graph_stats(load_dataset(dataset, root)))
+
+# %% ../nbs/09_cli.ipynb #report
+def write_assignment(
+    path, # of the CSV file
+    partition, # with `assignment` [num_nodes]
+    names=None, # what the nodes are called; default: their numbers
+):
+    "One line a node: its name or number, and its cluster."
+    from cluster_gcn_nb.datasets import atomic_write
+    with atomic_write(path) as tmp, open(tmp, 'w', newline='', encoding='utf-8') as f:
+        rows = csv.writer(f)
+        rows.writerow(['node', 'cluster'])
+        rows.writerows(zip(range(len(partition.assignment)) if names is None else names, partition.assignment.tolist()))
+
+def write_report(
+    out, # a folder that exists
+    title:str, # of the report
+    data, partition,
+):
+    "`report.md` with the statistics of a partition, and its pictures beside it."
+    import matplotlib.pyplot as plt
+    from cluster_gcn_nb import plots
+    from cluster_gcn_nb.datasets import atomic_write
+    y, pictures = data.get('y'), {}
+    pictures['links between clusters'] = ('links.png', lambda ax: plots.plot_link_blocks(data.edge_index, partition, ax))
+    pictures['sizes of the clusters'] = ('sizes.png', lambda ax: plots.plot_sizes(partition, ax))
+    pictures['edges that batches keep'] = ('edges_kept.png', lambda ax: plots.plot_edges_kept([partition], ax))
+    if y is not None and (y.ndim == 2 or not y.is_floating_point()): pictures['labels of the clusters'] = ('label_entropy.png', lambda ax: plots.plot_label_entropy([partition], y, ax))
+    for name, draw in pictures.values():
+        fig, ax = plt.subplots(figsize=(5, 4), layout='constrained')
+        draw(ax)
+        with atomic_write(out/name) as tmp: fig.savefig(tmp, format='png', dpi=130)
+        plt.close(fig)
+    lines = [f'# {title}', '', *partition.stats(data)._repr_markdown_().splitlines(), '']
+    for caption, (name, _) in pictures.items(): lines += [f'![{caption}]({name})', '']
+    with atomic_write(out/'report.md') as tmp: tmp.write_text('\n'.join(lines), encoding='utf-8')
+
+# %% ../nbs/09_cli.ipynb #partition
+@call_parse
+def cluster_gcn_partition(
+    graph:str='Debian', # Debian, DebianTags, Cora, CiteSeer, PubMed, or a file: .pt, .npz, .csv, .tsv, .txt, .edges
+    num_parts:str='auto', # clusters to cut the graph into, or auto
+    method:str='metis', # partitioner: metis, kaminpar or random
+    recursive:bool=False, # METIS by halving again and again?
+    seed:int=0, # of the partitioner
+    balance:str='', # more to balance, separated by commas: edges, train_mask, y or other fields of the graph
+    edge_weight:str=None, # field with the weights of the edges
+    hidden:int=128, # width of the model, for num_parts=auto
+    num_layers:int=2, # its depth, for num_parts=auto
+    batch_size:int=16, # clusters in a batch, for num_parts=auto
+    memory:str='256 MB', # for a batch, for num_parts=auto
+    root:str=None, # folder with the Planetoid files (default: $CLUSTER_GCN_DATA, or a cache folder)
+    out:str='partition', # folder for assignment and report
+):
+    "Cut a graph into clusters; write the assignment and a report with pictures."
+    with one_line_errors():
+        from cluster_gcn_nb.files import load_graph
+        from cluster_gcn_nb.partition import partition_graph
+        try: parts = num_parts if num_parts == 'auto' else int(num_parts)
+        except ValueError: raise ValueError(f"num_parts={num_parts!r} should be an integer or 'auto'") from None
+        folder, data = open_out(out), load_graph(graph, root)
+        print(f'{graph}: {data.num_nodes:,} nodes, {data.num_edges:,} edges', flush=True)
+        partition = partition_graph(data, parts, method, seed, edge_weight=edge_weight, balance=[b.strip() for b in balance.split(',') if b.strip()],
+                                    auto=dict(hidden_channels=hidden, num_layers=num_layers, batch_size=batch_size, memory=memory), **(dict(recursive=True) if recursive else {}))
+        print(partition.stats(data))
+        write_assignment(folder/'assignment.csv', partition, data.get('node_names'))
+        partition.save(folder/'partition.npz')
+        write_report(folder, f'{Path(graph).name} in {partition.num_parts:,} clusters', data, partition)
+        print(f'assignment and report are in {folder}')

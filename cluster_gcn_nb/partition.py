@@ -325,11 +325,11 @@ class _Task:
 def _task(data_or_edge_index, num_parts, method='metis', seed=0, num_nodes=None, edge_weight=None, node_weight=None, balance=(), auto=None, **options):
     "The arguments of `partition_graph`, checked, with names looked up."
     data = data_or_edge_index
-    if not isinstance(data, Data):
-        if data is not None: check_graph(data, sys.maxsize)
-        data = Data(edge_index=data, num_nodes=num_nodes if num_nodes is not None or data is None else int(data.max()) + 1 if data.numel() else 0)
+    if not isinstance(data, Data) and data is not None:
+        check_graph(data, sys.maxsize)
+        data = Data(edge_index=data, num_nodes=num_nodes if num_nodes is not None else int(data.max()) + 1 if data.numel() else 0)
+    if data is None or data.edge_index is None: raise ValueError('the graph has no edge_index: pass one of shape [2, num_edges], possibly with num_edges = 0')
     edge_index, n = data.edge_index, data.num_nodes
-    if edge_index is None: raise ValueError('the graph has no edge_index: pass one of shape [2, num_edges], possibly with num_edges = 0')
     check_graph(edge_index, n)
     if isinstance(num_parts, str) and num_parts == 'auto':
         num_parts, why = auto_num_parts(data, **(auto or {}))
