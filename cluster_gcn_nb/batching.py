@@ -14,7 +14,8 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
-from .partition import Partition, cached_partition, check_graph, from_assignment, partition_graph
+from .partition import Partition, cached_partition, from_assignment, partition_graph
+from .prepare import check_graph
 
 # %% ../nbs/02_batching.ipynb #clusterpartition
 @dataclass(eq=False, repr=False)

@@ -14,7 +14,7 @@ import torch
 from torch_geometric.data import Data
 from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.storage import GlobalStorage
-from .datasets import DATASETS, dataset_name, load_dataset
+from .datasets import dataset_name, load_dataset
 
 # %% ../nbs/00a_files.ipynb #npz
 def _from_npz(path):
