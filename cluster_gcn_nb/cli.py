@@ -9,6 +9,7 @@ __all__ = ['SETTINGS', 'one_line_errors', 'open_out', 'write_predictions', 'save
 # %% ../nbs/09_cli.ipynb #imports
 import csv, json, sys, tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from fastcore.script import call_parse
 
@@ -166,14 +167,15 @@ def write_report(
     data, partition,
 ):
     "`report.md` with the statistics of a partition, and its pictures beside it."
-    import matplotlib.pyplot as plt
+    import matplotlib.pyplot as plt, numpy as np, torch
     from cluster_gcn_nb import plots
     from cluster_gcn_nb.datasets import atomic_write
+    by_chance = replace(partition, assignment=torch.from_numpy(np.random.default_rng(0).permutation(partition.assignment.numpy())), method='random')
     y, pictures = data.get('y'), {}
     pictures['links between clusters'] = ('links.png', lambda ax: plots.plot_link_blocks(data.edge_index, partition, ax))
     pictures['sizes of the clusters'] = ('sizes.png', lambda ax: plots.plot_sizes(partition, ax))
     pictures['edges that batches keep'] = ('edges_kept.png', lambda ax: plots.plot_edges_kept([partition], ax))
-    if y is not None and (y.ndim == 2 or not y.is_floating_point()): pictures['labels of the clusters'] = ('label_entropy.png', lambda ax: plots.plot_label_entropy([partition], y, ax))
+    if y is not None and (y.ndim == 2 or not y.is_floating_point()): pictures['labels of the clusters'] = ('label_entropy.png', lambda ax: plots.plot_label_entropy([by_chance, partition], y, ax))
     for name, draw in pictures.values():
         fig, ax = plt.subplots(figsize=(5, 4), layout='constrained')
         draw(ax)
