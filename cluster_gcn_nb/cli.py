@@ -18,7 +18,7 @@ from fastcore.script import call_parse
 def one_line_errors():
     "Turn the errors that a user can cause into one line on stderr and exit status 1; Ctrl-C into status 130."
     try: yield
-    except (ValueError, OSError, IndexError, ImportError, RuntimeError) as error: sys.exit(f'error: {error}')
+    except (ValueError, OSError, IndexError, ImportError, RuntimeError, MemoryError, ArithmeticError) as error: sys.exit(f'error: {error}')
     except KeyboardInterrupt: sys.exit(130)
 
 # %% ../nbs/09_cli.ipynb #settings
@@ -170,12 +170,13 @@ def write_report(
     import matplotlib.pyplot as plt, numpy as np, torch
     from cluster_gcn_nb import plots
     from cluster_gcn_nb.datasets import atomic_write
+    from cluster_gcn_nb.partition import has_labels
     by_chance = replace(partition, assignment=torch.from_numpy(np.random.default_rng(0).permutation(partition.assignment.numpy())), method='random')
     y, pictures = data.get('y'), {}
     pictures['links between clusters'] = ('links.png', lambda ax: plots.plot_link_blocks(data.edge_index, partition, ax))
     pictures['sizes of the clusters'] = ('sizes.png', lambda ax: plots.plot_sizes(partition, ax))
     pictures['edges that batches keep'] = ('edges_kept.png', lambda ax: plots.plot_edges_kept([partition], ax))
-    if y is not None and (y.ndim == 2 or not y.is_floating_point()): pictures['labels of the clusters'] = ('label_entropy.png', lambda ax: plots.plot_label_entropy([by_chance, partition], y, ax))
+    if has_labels(y, len(partition.assignment)): pictures['labels of the clusters'] = ('label_entropy.png', lambda ax: plots.plot_label_entropy([by_chance, partition], y, ax))
     for name, draw in pictures.values():
         fig, ax = plt.subplots(figsize=(5, 4), layout='constrained')
         draw(ax)
@@ -205,15 +206,19 @@ def cluster_gcn_partition(
     "Cut a graph into clusters; write the assignment and a report with pictures."
     with one_line_errors():
         from cluster_gcn_nb.files import load_graph
-        from cluster_gcn_nb.partition import partition_graph
+        from cluster_gcn_nb.partition import auto_num_parts, fingerprint, partition_graph
         try: parts = num_parts if num_parts == 'auto' else int(num_parts)
         except ValueError: raise ValueError(f"num_parts={num_parts!r} should be an integer or 'auto'") from None
-        folder, data = open_out(out), load_graph(graph, root)
+        data = load_graph(graph, root)
+        folder = open_out(out)
         print(f'{graph}: {data.num_nodes:,} nodes, {data.num_edges:,} edges', flush=True)
-        partition = partition_graph(data, parts, method, seed, edge_weight=edge_weight, balance=[b.strip() for b in balance.split(',') if b.strip()],
-                                    auto=dict(hidden_channels=hidden, num_layers=num_layers, batch_size=batch_size, memory=memory), **(dict(recursive=True) if recursive else {}))
+        if parts == 'auto':
+            parts, why = auto_num_parts(data, hidden, num_layers, batch_size, memory)
+            print(why, file=sys.stderr)
+        arguments = dict(method=method, seed=seed, edge_weight=edge_weight, balance=[b.strip() for b in balance.split(',') if b.strip()], **(dict(recursive=True) if recursive else {}))
+        partition, names = partition_graph(data, parts, **arguments), data.get('node_names')
+        write_assignment(folder/'assignment.csv', partition, names if hasattr(names, '__len__') and not isinstance(names, str) and len(names) == data.num_nodes else None)
+        partition.save(folder/'partition.npz', fingerprint(data, parts, **arguments))
         print(partition.stats(data))
-        write_assignment(folder/'assignment.csv', partition, data.get('node_names'))
-        partition.save(folder/'partition.npz')
         write_report(folder, f'{Path(graph).name} in {partition.num_parts:,} clusters', data, partition)
         print(f'assignment and report are in {folder}')

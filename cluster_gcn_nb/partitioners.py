@@ -7,7 +7,7 @@ __all__ = ['METIS_OPTIONS', 'KAMINPAR_PRESETS', 'METHODS', 'metis_options', 'cal
            'random_parts']
 
 # %% ../nbs/00c_partitioners.ipynb #imports
-import ctypes, importlib.util, json, os, pkgutil, subprocess, sys, tempfile, threading, time
+import ctypes, importlib.util, json, os, pkgutil, subprocess, sys, tempfile, time
 from collections.abc import Callable
 from pathlib import Path
 import numpy as np
@@ -47,41 +47,23 @@ def _metis_several(indptr, indices, edge_weight, node_weight, num_parts, recursi
     if status != 1: raise RuntimeError(f'METIS ended with status {status}')
     return part
 
-# %% ../nbs/00c_partitioners.ipynb #silence
-class _COutput:
-    "Catches what C code prints to file descriptors 1 and 2; `text` then holds it. One at a time."
-    lock = threading.Lock()
-
-    def __enter__(self):
-        self.lock.acquire()
-        self.file, self.kept = tempfile.TemporaryFile('w+', errors='replace'), {}
-        if os.name == 'posix':
-            for stream in (sys.stdout, sys.stderr): stream.flush()
-            self.flush = ctypes.CDLL(None).fflush
-            self.flush(None)
-            for fd in (1, 2): self.kept[fd] = os.dup(fd); os.dup2(self.file.fileno(), fd)
-        return self
-
-    def __exit__(self, *args):
-        if self.kept: self.flush(None)
-        for fd, kept in self.kept.items(): os.dup2(kept, fd); os.close(kept)
-        self.lock.release()
-        self.file.seek(0)
-        self.text = ' '.join(self.file.read().split())
-        self.file.close()
-
+# %% ../nbs/00c_partitioners.ipynb #call
 def _metis_single(indptr, indices, edge_weight, node_weight, num_parts, recursive, options):
     "METIS with at most one weight a node, through pymetis."
     found = pymetis.part_graph(num_parts, pymetis.CSRAdjacency(indptr, indices), eweights=edge_weight, recursive=recursive,
                                vweights=None if node_weight is None else node_weight[:, 0].copy(), options=pymetis.Options(**options))
     return np.asarray(found.vertex_part)
 
-def _call_metis(indptr, indices, edge_weight, node_weight, num_parts, recursive, options):
-    "METIS on arrays of its own integer type; `node_weight` is [num_nodes, num_weights] or None."
+def _call_metis(indptr, indices, edge_weight, node_weight, num_parts, recursive, options, mend):
+    "METIS on arrays of its own integer type; with `mend`, k-way is followed by halving where it leaves clusters empty."
     call = _metis_single if node_weight is None or node_weight.shape[1] == 1 else _metis_several
-    try:
-        with _COutput() as said: return call(indptr, indices, edge_weight, node_weight, num_parts, recursive, options)
-    except RuntimeError as error: raise ValueError(f'METIS refuses recursive={recursive}, {options}: {said.text or error}') from None
+    arrays = (indptr, indices, edge_weight, node_weight)
+    try: part = call(*arrays, num_parts, recursive, options)
+    except RuntimeError as error: raise ValueError(f'METIS refuses recursive={recursive}, {options}: {error}') from None
+    if mend and len(np.unique(part)) < num_parts:
+        try: part = call(*arrays, num_parts, True, {k: v for k, v in options.items() if k != 'ufactor'})
+        except RuntimeError: pass               # options that only k-way takes: its clusters are filled up later
+    return part
 
 # %% ../nbs/00c_partitioners.ipynb #apart
 def call_apart(
@@ -91,7 +73,7 @@ def call_apart(
     dtype=None, # of the arrays in the child; default: as they are
     **arguments, # the rest, which JSON can write
 ) -> np.ndarray: # what the function returns
-    "Call a function in a child process. Raises `RuntimeError` where the child fails."
+    "Call a function in a child process. Raises the `ValueError` that the function raises, and `RuntimeError` where the child fails otherwise."
     folder = Path(folder)
     for name, a in arrays.items():
         file = np.lib.format.open_memmap(folder/f'{name}.npy', 'w+', dtype or a.dtype, a.shape)
@@ -106,6 +88,7 @@ def call_apart(
         finally: child.kill()
         log.seek(0)
         if child.returncode: raise RuntimeError(_obituary(function.split(':')[1].removeprefix('_call_'), child.returncode, log.read()))
+    if (folder/'refusal').exists(): raise ValueError((folder/'refusal').read_text())
     return np.load(folder/'answer.npy')
 
 def _obituary(name, code, log):
@@ -118,7 +101,24 @@ def _answer(folder):
     folder = Path(folder)
     function, arrays, arguments = json.loads((folder/'call.json').read_text())
     arrays = {name: np.load(folder/f'{name}.npy', mmap_mode='c') for name in arrays}
-    np.save(folder/'answer.npy', pkgutil.resolve_name(function)(**arrays, **arguments))
+    try: np.save(folder/'answer.npy', pkgutil.resolve_name(function)(**arrays, **arguments))
+    except ValueError as error: (folder/'refusal').write_text(str(error))
+
+# %% ../nbs/00c_partitioners.ipynb #check-input
+def _same(values):
+    "Are all of them equal?"
+    return len(values) == 0 or bool((values == values[0]).all())
+
+def _check_input(adj, num_parts, node_weight):
+    "Raise a `ValueError` for what would make native code read where nothing is."
+    n = adj.shape[0]
+    adj.check_format(full_check=True)
+    if adj.shape[0] != adj.shape[1] or not np.array_equal(np.bincount(adj.indices, minlength=n), np.diff(adj.indptr)):
+        raise ValueError('a partitioner takes a symmetric matrix; see undirected_view')
+    if adj.nnz and (adj.data.dtype.kind not in 'iu' or adj.data.min() < 1): raise ValueError('weights of edges should be integers from 1; see undirected_view')
+    if isinstance(num_parts, bool) or not isinstance(num_parts, (int, np.integer)) or not 1 <= num_parts <= n: raise ValueError(f'num_parts={num_parts!r} should be an integer between 1 and the number of nodes, {n}')
+    if node_weight is not None and (node_weight.ndim != 2 or len(node_weight) != n or node_weight.dtype.kind not in 'iu' or node_weight.size and node_weight.min() < 0):
+        raise ValueError(f'node_weight should be integers from 0 of shape [{n}, num_weights], not {node_weight.dtype} of shape {list(node_weight.shape)}')
 
 # %% ../nbs/00c_partitioners.ipynb #metis
 def metis(
@@ -126,26 +126,23 @@ def metis(
     num_parts:int, # clusters wanted
     seed:int=0, # of METIS's random choices
     node_weight:np.ndarray|None=None, # [num_nodes, num_weights] integers from 0; every cluster gets its share of each column
-    recursive:bool|None=None, # halve again and again? default: only where nodes have several weights, or k-way leaves clusters of a small graph empty
-    apart:bool|None=None, # in a process of its own? default: from two million entries of `adj`
+    recursive:bool|None=None, # halve again and again? default: only where nodes have several weights, or k-way leaves clusters empty
+    apart:bool|None=None, # in a process of its own? default: where it takes long, from a million entries of `adj`
     **options, # see `METIS_OPTIONS`; k-way clusters may be `ufactor=20` thousandths heavier than the mean (METIS's own default is 30)
 ) -> np.ndarray: # [num_nodes] integers; some of the clusters may be empty
     "METIS through pymetis: few edges between clusters of nearly equal weight."
-    options, chosen = dict(seed=int(seed)) | metis_options(**options), recursive is not None
+    _check_input(adj, num_parts, node_weight)
+    options, mend = dict(seed=int(seed)) | metis_options(**options), recursive is None
     if recursive is None: recursive = node_weight is not None and node_weight.shape[1] > 1
-    k_way = dict(ufactor=20) | options
+    if not recursive: options = dict(ufactor=20) | options
     integer = pymetis.zero_copy_dtype()
-    weighted = adj.nnz and not (adj.data == adj.data[0]).all()
-    arrays = dict(indptr=adj.indptr, indices=adj.indices) | (dict(edge_weight=adj.data) if weighted else {}) | (dict(node_weight=node_weight) if node_weight is not None else {})
-    arguments = dict(num_parts=int(num_parts), recursive=bool(recursive), options=options if recursive else k_way)
-    if not (adj.nnz >= 2*10**6 if apart is None else apart):
-        arrays = dict(edge_weight=None, node_weight=None) | {k: a.astype(integer) for k, a in arrays.items()}
-        part = _call_metis(**arrays, **arguments)
-        if not chosen and not recursive and len(np.unique(part)) < num_parts: part = _call_metis(**arrays, **arguments | dict(recursive=True, options=options))
-        return part
+    arrays = dict(indptr=adj.indptr, indices=adj.indices, edge_weight=None if _same(adj.data) else adj.data, node_weight=node_weight)
+    arguments = dict(num_parts=int(num_parts), recursive=bool(recursive), options=options, mend=mend and not recursive)
+    work = adj.nnz * options.get('ncuts', 1) * max(options.get('niter', 10) / 10, 1)
+    if not (work >= 10**6 if apart is None else apart): return _call_metis(**{k: None if a is None else a.astype(integer) for k, a in arrays.items()}, **arguments)
     with tempfile.TemporaryDirectory(prefix='cluster_gcn_') as folder:
-        missing = {k: None for k in ('edge_weight', 'node_weight') if k not in arrays}
-        return call_apart('cluster_gcn_nb.partitioners:_call_metis', arrays, folder, dtype=integer, **arguments, **missing)
+        given = {k: a for k, a in arrays.items() if a is not None}
+        return call_apart('cluster_gcn_nb.partitioners:_call_metis', given, folder, dtype=integer, **arguments, **{k: None for k in arrays if k not in given})
 
 # %% ../nbs/00c_partitioners.ipynb #parhip
 def write_parhip(
@@ -154,7 +151,7 @@ def write_parhip(
     node_weight:np.ndarray|None=None, # [num_nodes] integers from 0
 ):
     "Write a graph in ParHIP's binary format, 64 bits for places and weights, as few as suffice for nodes."
-    weighted = adj.nnz and not (adj.data == adj.data[0]).all()
+    weighted = not _same(adj.data)
     node = np.dtype(np.uint32)
     flags = 0b001000 | (not weighted) | (node_weight is None) << 1      # a bit is set where something is absent, or has 32 bits only
     begin = 24 + 8*(adj.shape[0] + 1)
@@ -187,14 +184,15 @@ def kaminpar(
     "KaMinPar, in a process of its own: for huge graphs, on all processors. Raises `ImportError` where it is not installed."
     if importlib.util.find_spec('kaminpar') is None: raise ImportError("KaMinPar is not installed; get it with: pip install 'cluster_gcn_nb[kaminpar]'")
     if preset not in KAMINPAR_PRESETS: raise ValueError(f"preset={preset!r} should be one of {', '.join(KAMINPAR_PRESETS)}")
-    if not (isinstance(epsilon, (int, float)) and .001 <= epsilon <= 10): raise ValueError(f'epsilon={epsilon!r} should be between 0.001 and 10')
+    if not (isinstance(epsilon, (int, float, np.floating)) and .001 <= epsilon <= 10): raise ValueError(f'epsilon={epsilon!r} should be between 0.001 and 10')
     if num_threads is None: num_threads = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    if not (isinstance(num_threads, int) and 1 <= num_threads <= 1024): raise ValueError(f'num_threads={num_threads!r} should be an integer from 1 to 1024')
+    if not (isinstance(num_threads, (int, np.integer)) and 1 <= num_threads <= 1024): raise ValueError(f'num_threads={num_threads!r} should be an integer from 1 to 1024')
     if node_weight is not None and node_weight.shape[1] > 1: raise ValueError("kaminpar balances one weight a node; for several, use method='metis'")
+    _check_input(adj, num_parts, node_weight)
     with tempfile.TemporaryDirectory(prefix='cluster_gcn_') as folder:
         path = os.path.join(folder, 'graph.parhip')
         write_parhip(path, adj, None if node_weight is None else node_weight[:, 0])
-        return call_apart('cluster_gcn_nb.partitioners:_call_kaminpar', {}, folder, path=path, num_parts=int(num_parts), seed=int(seed), num_threads=num_threads, preset=preset, epsilon=epsilon)
+        return call_apart('cluster_gcn_nb.partitioners:_call_kaminpar', {}, folder, path=path, num_parts=int(num_parts), seed=int(seed), num_threads=int(num_threads), preset=preset, epsilon=float(epsilon))
 
 # %% ../nbs/00c_partitioners.ipynb #random
 def random_parts(

@@ -7,6 +7,7 @@ __all__ = ['PALETTE', 'link_counts', 'plot_link_blocks', 'plot_permuted', 'plot_
            'plot_batches', 'plot_history']
 
 # %% ../nbs/08_plots.ipynb #imports
+from itertools import cycle
 from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import numpy as np
@@ -80,7 +81,7 @@ def plot_label_entropy(
     ax, found = _axes(ax, figsize=(5, 3.4)), [np.asarray(p.label_entropy(y)) for p in partitions]
     found = [e[np.isfinite(e)] for e in found]
     top = max((e.max() for e in found if len(e)), default=1.) or 1.
-    for e, partition, colour in zip(found, partitions, PALETTE):
+    for e, partition, colour in zip(found, partitions, cycle(PALETTE)):
         ax.hist(e, bins=np.linspace(0, top * 1.02, 41), color=colour, alpha=.7, label=f'{partition.method}: mean {e.mean() if len(e) else np.nan:.2f}')
     ax.set(xlabel='entropy of the labels in a cluster (nats)', ylabel='clusters')
     ax.legend()
@@ -94,7 +95,7 @@ def plot_edges_kept(
 ) -> Axes:
     "Expected share of the edges that batches keep, by clusters in a batch."
     ax = _axes(ax, figsize=(5, 3.4))
-    for partition, colour in zip(partitions, PALETTE):
+    for partition, colour in zip(partitions, cycle(PALETTE)):
         q = np.unique(np.geomspace(1, partition.num_parts, 40).round().astype(int))
         ax.plot(q, [partition.edges_kept(int(i)) for i in q], color=colour, marker='.', label=partition.method)
     ax.set(xscale='log', xlabel='clusters in a batch', ylabel='share of the edges kept', ylim=(0, 1.02))

@@ -21,8 +21,8 @@ def check_graph(
     "Raise a `ValueError` unless `edge_index` describes edges among `num_nodes` nodes."
     if not isinstance(edge_index, Tensor) or edge_index.ndim != 2 or edge_index.shape[0] != 2:
         raise ValueError(f'edge_index should be a tensor of shape [2, num_edges], not {getattr(edge_index, "shape", type(edge_index))}')
-    if edge_index.is_floating_point() or edge_index.is_complex() or edge_index.dtype == torch.bool:
-        raise ValueError(f'edge_index should hold integers, not {edge_index.dtype}')
+    if edge_index.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8) or edge_index.layout != torch.strided:
+        raise ValueError(f'edge_index should be a dense tensor of integers (int64), not {edge_index.dtype}, {edge_index.layout}')
     if edge_index.numel() == 0: return
     low, high = int(edge_index.min()), int(edge_index.max())
     if low < 0: raise ValueError(f'edge_index holds the negative node number {low}')
@@ -47,9 +47,9 @@ def integer_weights(
     if weight.dtype.kind not in 'biuf': raise ValueError(f'{name} should hold numbers, not {weight.dtype}')
     if length and not np.isfinite(weight).all(): raise ValueError(f'{name} holds {weight[~np.isfinite(weight)][0]} at place {int((~np.isfinite(weight)).argmax())}')
     if length and weight.min() < 0: raise ValueError(f'{name} holds the negative number {weight.min()} at place {int(weight.argmin())}')
-    total = weight.sum(dtype=np.float64)
-    if total == 0 or (weight.max() < 2**31 and (weight.dtype.kind != 'f' or np.array_equal(weight, np.rint(weight)))): return weight.astype(np.int64)
-    share = weight.astype(np.float64) / weight.max()        # first divided, so that nothing overflows
+    if weight.dtype.kind == 'f': weight = weight.astype(np.float64)
+    if not weight.any() or (weight.max() < 2**31 and (weight.dtype.kind != 'f' or np.array_equal(weight, np.rint(weight)))): return weight.astype(np.int64)
+    share = weight / float(weight.max())        # first divided, so that nothing overflows
     return np.where(weight > 0, np.maximum(np.rint(share * (1000 * length / share.sum())), 1), 0).astype(np.int64)
 
 # %% ../nbs/00b_prepare.ipynb #undirected
@@ -89,11 +89,11 @@ def fill_up(
 ) -> np.ndarray: # [n] int64: their clusters
     "Place nodes so that the lightest clusters become as heavy as the others."
     if weight is not None:
-        heap, place = [(int(l), part) for part, l in enumerate(load)], np.empty(n, np.int64)
+        heap, place = [(int(l), 0, part) for part, l in enumerate(load)], np.empty(n, np.int64)      # weight, nodes placed, cluster
         heapq.heapify(heap)
         for i in np.argsort(-weight, kind='stable'):
-            l, place[i] = heap[0]
-            heapq.heapreplace(heap, (l + int(weight[i]), int(place[i])))
+            l, placed, place[i] = heap[0]
+            heapq.heapreplace(heap, (l + int(weight[i]), placed + 1, int(place[i])))
         return place
     order = np.argsort(load, kind='stable')
     ascending = load[order]
@@ -106,26 +106,28 @@ def fill_up(
 # %% ../nbs/00b_prepare.ipynb #weights
 def _class_columns(y, num_parts):
     "Indicator columns of the classes of `y` [num_nodes] or of the labels of `y` [num_nodes, num_labels]; rare ones share the last column."
-    if y.ndim == 2: has = (y > 0).astype(np.int64)
+    if y.ndim == 2:
+        count = (y > 0).sum(0)
+        own = [k for k in np.argsort(-count, kind='stable')[:15] if count[k] >= 10 * num_parts]
+        columns = [(y[:, k] > 0).astype(np.int64) for k in own] + [(np.delete(y, own, 1) > 0).sum(1)]
     else:
-        classes, place = np.unique(y[y >= 0], return_inverse=True)
-        has = np.zeros((len(y), len(classes)), np.int64)
-        has[np.flatnonzero(y >= 0), place] = 1
-    has = has[:, np.argsort(-has.sum(0), kind='stable')]
-    own = min(int((has.sum(0) >= 10 * num_parts).sum()), 15)
-    return [*has[:, :own].T, *([has[:, own:].sum(1)] if has[:, own:].any() else [])]
+        classes, count = np.unique(y[y >= 0], return_counts=True)
+        own = [classes[k] for k in np.argsort(-count, kind='stable')[:15] if count[k] >= 10 * num_parts]
+        columns = [(y == k).astype(np.int64) for k in own] + [((y >= 0) & ~np.isin(y, own)).astype(np.int64)]
+    return [c for c in columns if c.any()]
 
 def node_constraints(
     data:Data, # with the fields that `balance` names
     num_parts:int, # clusters wanted
     node_weight=None, # [num_nodes] numbers, or the name of such a field; default: all 1
-    balance=(), # names of fields: masks, weights [num_nodes], classes [num_nodes], labels [num_nodes, num_labels]; or 'edges'
+    balance=(), # names of fields: masks, classes (integers), weights (floats), each [num_nodes], labels [num_nodes, num_labels]; or 'edges'
 ) -> np.ndarray|None: # [num_nodes, num_weights] int64; None: all 1
     "Node weights for a partitioner: that of the node, and one or more for each thing to balance. Raises `ValueError`."
     n = data.num_nodes
     if isinstance(balance, (str, Tensor, np.ndarray)): balance = [balance]
     if node_weight is None and not balance: return None
     columns = [np.ones(n, np.int64) if node_weight is None else integer_weights(field(data, node_weight), n, 'node_weight')]
+    if not columns[0].any(): columns = [np.ones(n, np.int64)]               # all weigh nothing: all weigh the same
     for name in balance or ():
         if isinstance(name, str) and name == 'edges':
             degree = sum(np.bincount(ids.cpu().numpy(), minlength=n) for ids in data.edge_index)
