@@ -113,7 +113,8 @@ def _check_input(adj, num_parts, node_weight):
     "Raise a `ValueError` for what would make native code read where nothing is."
     n = adj.shape[0]
     adj.check_format(full_check=True)
-    if adj.shape[0] != adj.shape[1] or not np.array_equal(np.bincount(adj.indices, minlength=n), np.diff(adj.indptr)):
+    found = sum(np.bincount(adj.indices[i:i + 2**23], minlength=n) for i in range(0, adj.nnz, 2**23))
+    if adj.shape[0] != adj.shape[1] or not np.array_equal(np.broadcast_to(found, n), np.diff(adj.indptr)):
         raise ValueError('a partitioner takes a symmetric matrix; see undirected_view')
     if adj.nnz and (adj.data.dtype.kind not in 'iu' or adj.data.min() < 1): raise ValueError('weights of edges should be integers from 1; see undirected_view')
     if isinstance(num_parts, bool) or not isinstance(num_parts, (int, np.integer)) or not 1 <= num_parts <= n: raise ValueError(f'num_parts={num_parts!r} should be an integer between 1 and the number of nodes, {n}')

@@ -125,6 +125,7 @@ def node_constraints(
     "Node weights for a partitioner: that of the node, and one or more for each thing to balance. Raises `ValueError`."
     n = data.num_nodes
     if isinstance(balance, (str, Tensor, np.ndarray)): balance = [balance]
+    if not isinstance(balance or (), (list, tuple)): raise ValueError(f'balance={balance!r} should be a list of names of fields')
     if node_weight is None and not balance: return None
     columns = [np.ones(n, np.int64) if node_weight is None else integer_weights(field(data, node_weight), n, 'node_weight')]
     if not columns[0].any(): columns = [np.ones(n, np.int64)]               # all weigh nothing: all weigh the same
