@@ -85,6 +85,7 @@ def _layout(path):
     if len(rows[0]) not in (2, 3): raise ValueError(f'{path}: an edge has two nodes and perhaps a weight, but the first one reads {first[header].strip()!r}')
     return separator, len(rows[0]), all(map(whole, rows)), header
 
+# %% ../nbs/00a_files.ipynb #from-text
 def _from_text(path):
     "A `Data` from a list of edges."
     try:
