@@ -123,8 +123,10 @@ def cut_share(
     edge_index:Tensor, # [2, num_edges] int64
 ) -> float: # in [0, 1]
     "The share of the edges whose ends lie in different clusters; counted piece by piece, to need no memory of the size of the graph."
-    pieces = zip(*(ids.cpu().split(2**23) for ids in edge_index))
-    return sum(int((assignment[src.long()] != assignment[dst.long()]).sum()) for src, dst in pieces) / max(edge_index.shape[1], 1)
+    parts = assignment.int()
+    pieces = (piece.cpu().long() if piece.dtype != torch.int32 else piece.cpu() for piece in edge_index.split(2**21, 1))
+    differ = sum(int((parts.index_select(0, src) != parts.index_select(0, dst)).sum()) for src, dst in pieces)
+    return differ / max(edge_index.shape[1], 1)
 
 def from_assignment(
     assignment, # [num_nodes] integers from 0: tensor, array or list
