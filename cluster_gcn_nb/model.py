@@ -6,61 +6,66 @@
 __all__ = ['NORMS', 'Propagation', 'normalize', 'GCNLayer', 'GCN']
 
 # %% ../nbs/03_model.ipynb #imports
+import functools
 from dataclasses import dataclass
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .batching import csr_tensor, to_adj_t
+from .batching import csr_tensor, to_adj_t, transpose_csr
 
 # %% ../nbs/03_model.ipynb #propagate
+def _multiply(matrix, x):
+    "Sparse CSR times dense. On a CPU, torch's own kernel is faster than the one of MKL, and is there without MKL, too."
+    return matrix @ x if x.is_cuda else torch.sparse.mm(matrix, x.contiguous(), 'sum')
+
 class _Propagate(torch.autograd.Function):
-    "`S @ x + diag * x`, its gradient with respect to `x` by the given transpose of `S`."
+    "`propagation @ x`, with its gradient with respect to `x`."
     @staticmethod
-    def forward(ctx, sparse, transposed, diag, x):
-        ctx.transposed, ctx.diag = transposed, diag
-        return torch.addmm(diag[:, None] * x, sparse, x)
+    def forward(ctx, propagation, x):
+        ctx.propagation = propagation
+        return _multiply(propagation.matrix(x.dtype), x)
 
     @staticmethod
-    def backward(ctx, grad):
-        return None, None, None, torch.addmm(ctx.diag[:, None] * grad, ctx.transposed(), grad.contiguous())
+    def backward(ctx, grad): return None, _multiply(ctx.propagation.transposed(grad.dtype), grad)
 
 # %% ../nbs/03_model.ipynb #propagation
-@dataclass(eq=False)
 class Propagation:
-    "A propagation matrix `P = sparse + diag(diag)` that multiplies features: `P @ x`."
-    sparse:Tensor     # [num_nodes, num_nodes] sparse CSR
-    diag:Tensor       # [num_nodes]
-    left:Tensor       # [num_nodes]: `sparse = left[:, None] * adj_t * right`
-    right:Tensor      # [num_nodes]
-    adj_t:Tensor      # [num_nodes, num_nodes] sparse CSR: what was normalised
+    "A propagation matrix that multiplies features: `P @ x`, [num_nodes, width] each."
+    def __init__(self,
+        indptr:Tensor, # [num_nodes + 1]: CSR with the diagonal
+        cols:Tensor, # [num_nodes + num_edges]
+        values:Tensor, # [num_nodes + num_edges]
+        mirrored:Tensor|None=None, # [num_nodes + num_edges]: values of the transpose, if it has the same structure
+        is_fixed:bool=False, # keep products with constant features? For batches that come again
+    ):
+        self.indptr, self.cols, self.values, self.mirrored, self.is_fixed, self._made = indptr, cols, values, mirrored, is_fixed, {}
 
-    def __matmul__(self, x:Tensor): return _Propagate.apply(self.sparse, self._transposed, self.diag, x)
+    def __matmul__(self, x:Tensor):
+        if x.requires_grad: return _Propagate.apply(self, x)
+        if not self.is_fixed: return _multiply(self.matrix(x.dtype), x)
+        known, version, product = self._made.get('product', (None,)*3)
+        if known is not x or version != x._version:
+            product = _multiply(self.matrix(x.dtype), x)
+            self._made['product'] = x, x._version, product
+        return product
 
-    def _transposed(self):
-        "The transpose of `sparse`, made when the first gradient asks for it."
-        if not hasattr(self, '_t'): self._t = self.sparse if self._is_symmetric else _scale(_transpose(self.adj_t), self.right, self.left)
-        return self._t
+    def matrix(self, dtype): return self._in(dtype, 'matrix', lambda: (self.indptr, self.cols, self.values))
+    def transposed(self, dtype):
+        if self.mirrored is self.values: return self.matrix(dtype)
+        return self._in(dtype, 'transposed', self._transpose)
 
-    @property
-    def _is_symmetric(self): return self.left is self.right and getattr(self.adj_t, 'is_symmetric', False)
+    def _in(self, dtype, name, make):
+        "The matrix with values of this type, made once."
+        if (name, dtype) not in self._made:
+            indptr, cols, values = make()
+            self._made[name, dtype] = csr_tensor(indptr, cols, values.to(dtype))
+        return self._made[name, dtype]
 
-# %% ../nbs/03_model.ipynb #transpose
-def _rows(adj):
-    "The row of each entry of a CSR tensor."
-    crow = adj.crow_indices()
-    return torch.repeat_interleave(torch.arange(len(crow) - 1, device=crow.device), crow.diff())
-
-def _scale(adj, left, right):
-    "`left[:, None] * adj * right`"
-    values = adj.values().to(left.dtype) * left[_rows(adj)] * right[adj.col_indices()]
-    return csr_tensor(adj.crow_indices(), adj.col_indices(), values)
-
-def _transpose(adj):
-    "The transpose of a CSR tensor; of a symmetric one, itself."
-    if getattr(adj, 'is_symmetric', False): return adj
-    order = torch.argsort(adj.col_indices(), stable=True)
-    ends = torch.bincount(adj.col_indices(), minlength=adj.shape[1]).cumsum(0)
-    return csr_tensor(F.pad(ends, (1, 0)), _rows(adj)[order], adj.values()[order])
+    def _transpose(self):
+        if self.mirrored is not None: return self.indptr, self.cols, self.mirrored
+        indptr, cols, order = transpose_csr(self.indptr, self.cols)
+        return indptr, cols, self.values[order]
 
 # %% ../nbs/03_model.ipynb #normalize
 NORMS = ('sym', 'row', 'row+identity', 'row+diag')
@@ -71,19 +76,53 @@ def normalize(
     diag_lambda:float=1., # λ of eq. 11
     dtype:torch.dtype|None=None, # of the features; default: that of `adj_t`
 ) -> Propagation:
-    "The propagation of a batch (Chiang et al. 2019), by the degrees of the batch itself. Raises `ValueError` for an unknown `norm`."
+    "The propagation of a batch (Chiang et al. 2019), by the degrees of the batch itself; kept with `adj_t`. Raises `ValueError` for an unknown `norm`."
     if norm not in NORMS: raise ValueError(f"norm should be one of {', '.join(map(repr, NORMS))}, not {norm!r}")
-    rows, cols, values = _rows(adj_t), adj_t.col_indices(), adj_t.values().to(dtype or adj_t.dtype)
-    loop = rows == cols
-    own = values.new_zeros(len(adj_t)).index_add_(0, rows[loop], values[loop])      # weight of self-loops
-    added = torch.ones_like(own).index_fill_(0, rows[loop], 0.)                                        # the I of A + I, where there is no loop
-    degree = torch.zeros_like(own).index_add_(0, rows, values) + added
+    kept = adj_t.__dict__.setdefault('_propagations', {})
+    key = norm, diag_lambda, dtype, adj_t.values()._version          # changed values are normalised anew
+    if key not in kept: kept[key] = _normalize(adj_t, norm, diag_lambda, dtype or adj_t.dtype)
+    return kept[key]
+
+# %% ../nbs/03_model.ipynb #normalize2
+def _normalize(adj_t, norm, diag_lambda, dtype):
+    indptr, cols, values = adj_t.crow_indices(), adj_t.col_indices(), adj_t.values().to(dtype)
+    counts, n = indptr.diff(), len(adj_t)
+    nodes = torch.arange(n + 1, dtype=cols.dtype, device=cols.device)
+    rows = torch.repeat_interleave(nodes[:-1], counts, output_size=len(cols))
+    degree, unweighted = counts.to(dtype), getattr(adj_t, 'is_unweighted', False)
+    if not unweighted: degree = torch.zeros_like(degree).index_add_(0, rows, values)
+    own, added, loop = 0., torch.ones_like(degree), rows == cols
+    if loop.any():                                                       # no second loop where there is one
+        own = torch.zeros_like(degree).index_add_(0, rows[loop], values[loop])
+        added = added.index_fill_(0, rows[loop], 0.)
+    degree = degree + added
     left = torch.where(degree > 0, degree.rsqrt() if norm == 'sym' else 1 / degree, 0.)
-    right = left if norm == 'sym' else torch.ones_like(left)
-    diag = left * right * added
+    diag = left * added * (left if norm == 'sym' else 1)
     if norm == 'row+identity': diag = diag + 1
     if norm == 'row+diag': diag = diag + diag_lambda * left * (own + added)
-    return Propagation(_scale(adj_t, left, right), diag, left, right, adj_t)
+    by_row, by_col = left.index_select(0, rows), left.index_select(0, cols)
+    place, first = torch.arange(1, len(cols) + 1, device=cols.device).add_(rows), indptr + nodes
+    def filled(entries, diagonal):       # the diagonal goes first in each row
+        return entries.new_empty(len(cols) + n).scatter_(0, place, entries).index_copy_(0, first[:-1].long(), diagonal)
+    scaled = by_row * by_col if norm == 'sym' else by_row
+    out = filled(scaled if unweighted else scaled * values, diag)
+    mirrored = None
+    if getattr(adj_t, 'is_symmetric', False): mirrored = out if norm == 'sym' else filled(by_col * values, diag)
+    return Propagation(first, filled(cols, nodes[:-1]), out, mirrored, getattr(adj_t, 'is_fixed', False))
+
+# %% ../nbs/03_model.ipynb #sparse-linear
+class _SparseLinear(torch.autograd.Function):
+    "`x @ weight` for sparse CSR features, with its gradient with respect to `weight`."
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.x = x
+        return _multiply(x, weight)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x = ctx.x
+        indptr, cols, order = transpose_csr(x.crow_indices(), x.col_indices(), x.shape[1])
+        return None, _multiply(csr_tensor(indptr, cols, x.values()[order], len(x)), grad)
 
 # %% ../nbs/03_model.ipynb #layer
 class GCNLayer(nn.Module):
@@ -98,12 +137,45 @@ class GCNLayer(nn.Module):
 
     def forward(self,
         propagation:Propagation, # of the batch
-        x:Tensor, # [num_nodes, in_channels] float32
+        x:Tensor, # [num_nodes, in_channels] float32; dense, or sparse CSR without a gradient
     ) -> Tensor: # [num_nodes, out_channels] float32
-        narrow_in = self.weight.shape[0] < self.weight.shape[1]
-        return ((propagation @ x) @ self.weight if narrow_in else propagation @ (x @ self.weight)) + self.bias
+        if x.layout == torch.sparse_csr: return (propagation @ _SparseLinear.apply(x, self.weight)).add_(self.bias)
+        if self.propagates_first(propagation, x): return F.linear(propagation @ x, self.weight.T, self.bias)
+        return (propagation @ (x @ self.weight)).add_(self.bias)
+
+    def propagates_first(self, propagation, x) -> bool:
+        "Is `(P X) W` cheaper than `P (X W)`?"
+        width_in, width_out = self.weight.shape
+        return width_in <= width_out if x.requires_grad else propagation.is_fixed or width_in <= 2 * width_out
 
     def extra_repr(self): return f'{self.weight.shape[0]}, {self.weight.shape[1]}'
+
+# %% ../nbs/03_model.ipynb #dropout
+@functools.lru_cache
+def _factors(scale, dtype):
+    "[256, 8]: the factors that the bits of a byte stand for."
+    return torch.from_numpy(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)).to(dtype) * scale
+
+def _coins(count, keep):
+    "64 `count` random bits in words [count] int64; each is one with probability `keep / 65536`."
+    digits = f'{keep:016b}'.rstrip('0')
+    words = torch.zeros(count, dtype=torch.int64)
+    for digit in reversed(digits):
+        fresh = torch.empty_like(words).random_(-2**63, None)
+        words = words.bitwise_or_(fresh) if digit == '1' else words.bitwise_and_(fresh)
+    return words
+
+def relu_dropout(
+    x:Tensor, # activations of any shape
+    p:float, # share to set to 0
+) -> Tensor: # of the shape of `x`
+    "`dropout(relu(x), p)`. On a CPU, `p` is rounded to a multiple of 1/65536."
+    keep = round((1 - p) * 65536)
+    if p == 0 or x.is_cuda or not 0 < keep < 65536: return F.dropout(x.relu(), p)
+    size = x.numel()
+    bytes = _coins(-(-size // 64), keep).view(torch.uint8).int()
+    mask = _factors(65536 / keep, x.dtype).index_select(0, bytes).view(-1)[:size].view(x.shape)
+    return (x * mask).relu_()
 
 # %% ../nbs/03_model.ipynb #gcn
 class GCN(nn.Module):
@@ -134,7 +206,7 @@ class GCN(nn.Module):
     ) -> Tensor: # [num_nodes, out_channels] float32: logits
         "Logits of all nodes of a batch, or of a whole graph."
         P = self.propagation(graph, len(x), x.dtype)
-        for layer in self.layers[:-1]: x = F.dropout(layer(P, x).relu(), self.dropout, self.training)
+        for layer in self.layers[:-1]: x = relu_dropout(layer(P, x), self.dropout) if self.training else layer(P, x).relu_()
         return self.layers[-1](P, x)
 
     def propagation(self, graph, num_nodes:int, dtype=None) -> Propagation:
