@@ -200,12 +200,13 @@ def _cut(self:ClusterData, clusters):
     shift[clusters] = np.cumsum(stop - start) - stop
     cols = _join(index, entries)
     cols = cols.add_(torch.from_numpy(shift).index_select(0, self._part.index_select(0, cols))).numpy()
-    kept = np.flatnonzero(cols >= 0)
-    row_ends = np.cumsum(np.concatenate([np.diff(indptr[a:b+1]) for a, b in nodes] or [[]]))
-    before = np.zeros(len(row_ends) + 1, np.int32)
-    before[1:] = np.searchsorted(kept, row_ends)                          # kept entries before each row's end
+    inside, before = cols >= 0, np.zeros(len(cols) + 1, np.int32)
+    np.cumsum(inside, out=before[1:])                                     # kept entries before each entry
+    kept = np.flatnonzero(inside)
+    row_ends = _join(self.partition.indptr[1:], nodes).numpy()            # among all entries; now among those of the batch
+    row_ends -= np.repeat(indptr[stop] - np.cumsum(indptr[stop] - indptr[start]), stop - start)
     e_id = _join(self.partition.edge_perm, entries)[kept].long() if self._edge_keys else None
-    return _join(self._perm, nodes), torch.from_numpy(before), torch.from_numpy(cols.take(kept)), e_id
+    return _join(self._perm, nodes), torch.from_numpy(before.take(np.append(0, row_ends))), torch.from_numpy(cols.take(kept)), e_id
 
 def _join(values, ranges):
     "The parts of a tensor that lie in these ranges, one after another; always a copy."
@@ -371,18 +372,25 @@ def _take(value, ids, dim):
     "Entries `ids` of a tensor, array or list."
     if isinstance(value, np.ndarray): return value.take(ids.numpy(), axis=dim)
     if not isinstance(value, Tensor): return [value[i] for i in ids.tolist()]
-    if value.layout == torch.sparse_csr and dim == 0: return _take_rows(value, ids)
+    if value.layout == torch.sparse_csr: return _take_rows(_kept_scipy(value), ids)
     large = value.nbytes // max(len(value), 1) * len(ids) > 2**20
     if not large or dim or value.device.type != 'cpu' or value.requires_grad or type(value) is not Tensor: return value.index_select(dim, ids.to(value.device))
     out = _buffers.empty((len(ids), *value.shape[1:]), value.dtype)
     return torch.index_select(value, 0, ids, out=out)
 
+def scipy_csr(matrix):
+    "A sparse CSR tensor on the CPU as SciPy sees it; nothing is copied."
+    return sp.csr_array((matrix.values().detach().numpy(), matrix.col_indices().numpy(), matrix.crow_indices().numpy()), shape=tuple(matrix.shape))
+
+def _kept_scipy(matrix):
+    "`scipy_csr`, kept with the tensor: to check and narrow its indices takes longer than to cut a batch out."
+    if '_scipy' not in matrix.__dict__: matrix.__dict__['_scipy'] = scipy_csr(matrix.cpu())
+    return matrix.__dict__['_scipy']
+
 def _take_rows(matrix, ids):
-    "Rows of a sparse CSR tensor."
-    start, stop = matrix.crow_indices()[ids], matrix.crow_indices()[ids + 1]
-    ends = (stop - start).cumsum(0)
-    entries = torch.arange(int(ends[-1]) if len(ids) else 0) + torch.repeat_interleave(stop - ends, stop - start)
-    return csr_tensor(torch.nn.functional.pad(ends, (1, 0)), matrix.col_indices()[entries], matrix.values()[entries], matrix.shape[1])
+    "Rows of a SciPy CSR matrix, as a tensor."
+    rows = matrix[ids.numpy()]
+    return csr_tensor(rows.indptr, rows.indices, torch.from_numpy(rows.data), matrix.shape[1])
 
 # %% ../nbs/02_batching.ipynb #attributes
 @patch

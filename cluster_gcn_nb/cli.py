@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'one_line_errors', 'open_out', 'write_predictions', 'save_run', 'run', 'cluster_gcn_train',
-           'cluster_gcn_stats', 'write_assignment', 'write_report', 'cluster_gcn_partition']
+           'cluster_gcn_stats', 'write_assignment', 'write_report', 'cluster_gcn_partition', 'cluster_gcn_bench']
 
 # %% ../nbs/09_cli.ipynb #imports
 import csv, json, sys, tempfile
@@ -222,3 +222,27 @@ def cluster_gcn_partition(
         print(partition.stats(data))
         write_report(folder, f'{Path(graph).name} in {partition.num_parts:,} clusters', data, partition)
         print(f'assignment and report are in {folder}')
+
+# %% ../nbs/09_cli.ipynb #bench
+@call_parse
+def cluster_gcn_bench(
+    size:str='small', # small (PubMed's shape), medium (4 million edges) or large (Amazon2M's shape: 16 GB of memory, 15 minutes)
+    rounds:int=5, # in each, both sides take turns
+    steps:int=8, # of each side in a round
+    threads:int=0, # of torch; 0: as many as it likes
+    memory:bool=False, # measure peak memory as well, each side in a process of its own?
+):
+    "Time training steps against PyTorch Geometric: the same graph, partition and network, in the same run."
+    with one_line_errors():
+        import torch
+        from cluster_gcn_nb.benchmark import WORKLOADS, compare, memory_report
+        if size not in WORKLOADS: raise ValueError(f"size should be one of {', '.join(WORKLOADS)}, not {size!r}")
+        for name, value, least in (('rounds', rounds, 1), ('steps', steps, 1), ('threads', threads, 0)):
+            if value < least: raise ValueError(f'{name}={value} should be at least {least}')
+        if threads: torch.set_num_threads(threads)
+        workload = WORKLOADS[size]
+        with tempfile.TemporaryDirectory() as folder:
+            print(f'{size}: {workload.num_nodes:,} nodes, {workload.num_parts:,} clusters, {torch.get_num_threads()} threads; making the graph', file=sys.stderr)
+            workload.write(folder)
+            print(compare(workload, folder, rounds, steps))
+            if memory: print(memory_report(workload, folder))

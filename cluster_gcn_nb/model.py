@@ -12,12 +12,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .batching import csr_tensor, to_adj_t, transpose_csr
+from .batching import csr_tensor, scipy_csr, to_adj_t, transpose_csr
 
 # %% ../nbs/03_model.ipynb #propagate
 def _multiply(matrix, x):
-    "Sparse CSR times dense. On a CPU, torch's own kernel is faster than the one of MKL, and is there without MKL, too."
-    return matrix @ x if x.is_cuda else torch.sparse.mm(matrix, x.contiguous(), 'sum')
+    "Sparse CSR times dense. On a CPU, MKL is fast for narrow `x`, torch's own kernel for wide, and it is there without MKL, too."
+    if x.is_cuda or (x.shape[1] < 128 and x.dtype == torch.float32 and torch.backends.mkl.is_available()): return matrix @ x
+    return torch.sparse.mm(matrix, x.contiguous(), 'sum')
 
 class _Propagate(torch.autograd.Function):
     "`propagation @ x`, with its gradient with respect to `x`."
@@ -89,15 +90,16 @@ def _normalize(adj_t, norm, diag_lambda, dtype):
     counts, n = indptr.diff(), len(adj_t)
     nodes = torch.arange(n + 1, dtype=cols.dtype, device=cols.device)
     rows = torch.repeat_interleave(nodes[:-1], counts, output_size=len(cols))
-    degree, unweighted = counts.to(dtype), getattr(adj_t, 'is_unweighted', False)
-    if not unweighted: degree = torch.zeros_like(degree).index_add_(0, rows, values)
-    own, added, loop = 0., torch.ones_like(degree), rows == cols
+    unweighted, loop = getattr(adj_t, 'is_unweighted', False), rows == cols
+    degree = counts.to(dtype) if unweighted else torch.zeros(n, dtype=dtype, device=cols.device).index_add_(0, rows, values)
+    own, added = 0., 1.                                                  # a self-loop's weight; the I of A + I
     if loop.any():                                                       # no second loop where there is one
         own = torch.zeros_like(degree).index_add_(0, rows[loop], values[loop])
-        added = added.index_fill_(0, rows[loop], 0.)
+        added = torch.ones_like(degree).index_fill_(0, rows[loop], 0.)
     degree = degree + added
-    left = torch.where(degree > 0, degree.rsqrt() if norm == 'sym' else 1 / degree, 0.)
-    diag = left * added * (left if norm == 'sym' else 1)
+    left = degree.rsqrt() if norm == 'sym' else 1 / degree
+    if not unweighted: left = torch.where(degree > 0, left, 0.)
+    diag = left * left * added if norm == 'sym' else left * added
     if norm == 'row+identity': diag = diag + 1
     if norm == 'row+diag': diag = diag + diag_lambda * left * (own + added)
     by_row, by_col = left.index_select(0, rows), left.index_select(0, cols)
@@ -116,13 +118,14 @@ class _SparseLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight):
         ctx.x = x
-        return _multiply(x, weight)
+        return _multiply(x, weight.to(x.dtype))
 
     @staticmethod
     def backward(ctx, grad):
         x = ctx.x
+        if not x.is_cuda: return None, torch.from_numpy(scipy_csr(x).T @ grad.to(x.dtype).numpy())
         indptr, cols, order = transpose_csr(x.crow_indices(), x.col_indices(), x.shape[1])
-        return None, _multiply(csr_tensor(indptr, cols, x.values()[order], len(x)), grad)
+        return None, _multiply(csr_tensor(indptr, cols, x.values()[order], len(x)), grad.to(x.dtype))
 
 # %% ../nbs/03_model.ipynb #layer
 class GCNLayer(nn.Module):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PALETTE', 'link_counts', 'plot_link_blocks', 'plot_permuted', 'plot_label_entropy', 'plot_edges_kept', 'plot_sizes',
-           'plot_batches', 'plot_history']
+           'plot_batches', 'plot_history', 'plot_step_times']
 
 # %% ../nbs/08_plots.ipynb #imports
 from itertools import cycle
@@ -162,4 +162,23 @@ def plot_history(
     ax.set(xlabel='epoch', ylabel=score, ylim=(0, 1), title=f'Learning curve, {len(rows)} epochs')
     if judged: ax.legend(loc='lower right')
     ax.spines[['top']].set_visible(False); twin.spines[['top']].set_visible(False)
+    return ax
+
+# %% ../nbs/08_plots.ipynb #plot_step_times
+def plot_step_times(
+    results, # {size: object with `steps`, a dict of lists of milliseconds for `'pyg'`, `'ours'` and `'dense'`}
+    ax:Axes|None=None,
+) -> Axes:
+    "Median milliseconds a step of either side, and of the dense products alone."
+    ax = _axes(ax, figsize=(6.4, 3.2))
+    for y, (size, result) in enumerate(results.items()):
+        ms = {side: float(np.median(found)) for side, found in result.steps.items()}
+        for side, label, offset, colour in (('pyg', 'PyTorch Geometric', -.2, PALETTE[1]), ('ours', 'cluster_gcn_nb', .2, PALETTE[0])):
+            ax.barh(y + offset, ms[side], .38, color=colour, label=label if y == 0 else None)
+            ax.text(ms[side] * 1.08, y + offset, f"{ms[side]:.3g} ms", va='center', fontsize=8)
+        ax.plot([ms['dense']] * 2, [y - .42, y + .42], color='k', lw=1.5, label='dense products alone' if y == 0 else None)
+    ax.set(xscale='log', xlabel='milliseconds a step, loading included', yticks=range(len(results)), yticklabels=list(results), ylim=(len(results) - .4, -.6))
+    ax.set_xlim(right=ax.get_xlim()[1] * 3)
+    ax.legend(loc='lower center', bbox_to_anchor=(.5, 1), ncols=3, frameon=False, fontsize=8)
+    ax.spines[['top', 'right']].set_visible(False)
     return ax
