@@ -91,10 +91,10 @@ def sort_edges(
 
 # %% ../nbs/02_batching.ipynb #is_symmetric
 def _mix(x):
-    "SplitMix64's mixing of 64-bit numbers, in place."
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
-        x ^= x >> np.uint64(shift)
+    "Mix the bits of 64-bit numbers, in place, so that sums of them tell sets apart."
+    for factor, shift in ((0xBF58476D1CE4E5B9, 32), (0x94D049BB133111EB, 29)):
         x *= np.uint64(factor)
+        x ^= x >> np.uint64(shift)
     return x
 
 def _is_symmetric(edge_index, weight=None, chunk=2**16):
