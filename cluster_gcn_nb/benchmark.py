@@ -7,8 +7,8 @@ __all__ = ['WORKLOADS', 'NAMES', 'Workload', 'PyGData', 'PyGNet', 'pyg_step', 'S
            'peak_memory', 'memory_report']
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #imports
-import multiprocessing, statistics, sys, tempfile, time
-from dataclasses import dataclass, replace
+import statistics, sys, tempfile, time
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
@@ -23,6 +23,7 @@ from .batching import ClusterData, ClusterLoader
 from .datasets import planted_partition
 from .model import GCN
 from .partition import Partition, partition_graph
+from .partitioners import call_apart
 from .training import train_step
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #workload
@@ -191,27 +192,27 @@ def compare(
     return result
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #memory
-def _peak(name, workload, folder, narrow, pipe):
-    import resource
-    side = Side(name, workload, *workload.read(folder, narrow))
+def _peak_here(side, workload, folder, narrow):
+    "In the child: seconds to build, and bytes at the peak of this process."
+    workload = Workload(**workload)
+    side = Side(side, workload, *workload.read(folder, narrow))
     side.run(3)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    pipe.send((side.seconds_to_build, peak * (1 if sys.platform == 'darwin' else 1024)))
+    status = Path('/proc/self/status')       # what `getrusage` says there counts the parent, too
+    if status.exists(): peak = int(status.read_text().split('VmHWM:')[1].split()[0]) * 1024
+    else:
+        import resource
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
+    return np.array([side.seconds_to_build, peak])
 
 def peak_memory(
-    name:str, # `'pyg'` or `'ours'`
+    side:str, # `'pyg'` or `'ours'`
     workload:Workload,
     folder, # with its files
     narrow:bool=False, # node numbers in 32 bits?
-) -> tuple: # (seconds to build `ClusterData`, bytes at the peak)
+) -> np.ndarray: # [2]: seconds to build `ClusterData`, bytes at the peak
     "Build and train three steps in a process of its own."
-    here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context('spawn').Process(target=_peak, args=(name, workload, folder, narrow, there))
-    process.start()
-    there.close()
-    try: return here.recv()
-    except EOFError: raise RuntimeError(f'the process of {name} died, with status {process.exitcode}; was there enough memory?') from None
-    finally: process.join()
+    with tempfile.TemporaryDirectory() as own:
+        return call_apart('cluster_gcn_nb.benchmark:_peak_here', {}, own, side=side, workload=asdict(workload), folder=str(folder), narrow=narrow)
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #memory-report
 def memory_report(workload:Workload, folder) -> str:
