@@ -192,10 +192,10 @@ def compare(
     return result
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #memory
-def _peak_here(side, workload, folder, narrow):
+def _peak_here(side, workload, files, narrow):
     "In the child: seconds to build, and bytes at the peak of this process."
     workload = Workload(**workload)
-    side = Side(side, workload, *workload.read(folder, narrow))
+    side = Side(side, workload, *workload.read(files, narrow))
     side.run(3)
     status = Path('/proc/self/status')       # what `getrusage` says there counts the parent, too
     if status.exists(): peak = int(status.read_text().split('VmHWM:')[1].split()[0]) * 1024
@@ -212,7 +212,7 @@ def peak_memory(
 ) -> np.ndarray: # [2]: seconds to build `ClusterData`, bytes at the peak
     "Build and train three steps in a process of its own."
     with tempfile.TemporaryDirectory() as own:
-        return call_apart('cluster_gcn_nb.benchmark:_peak_here', {}, own, side=side, workload=asdict(workload), folder=str(folder), narrow=narrow)
+        return call_apart('cluster_gcn_nb.benchmark:_peak_here', {}, own, side=side, workload=asdict(workload), files=str(folder), narrow=narrow)
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #memory-report
 def memory_report(workload:Workload, folder) -> str:
