@@ -54,6 +54,7 @@ def write(self:Workload, folder):
     method = self.method if self.method != 'kaminpar' or find_spec('kaminpar') else 'metis'
     partition = partition_graph(graph, self.num_parts, method=method)
     np.save(Path(folder)/'parts.npy', partition.assignment.int().numpy())
+    np.save(Path(folder)/'cut.npy', partition.edge_cut)
     rng = np.random.default_rng(0)
     x = np.lib.format.open_memmap(Path(folder)/'x.npy', 'w+', np.float32, (self.num_nodes, self.widths[0]))
     for i in range(0, len(x), 2**16):
@@ -67,7 +68,7 @@ def read(self:Workload, folder, narrow=False):
     x, edges, y = (torch.from_numpy(np.load(Path(folder)/f'{name}.npy', mmap_mode='c')) for name in ('x', 'edges', 'y'))
     parts = torch.from_numpy(np.load(Path(folder)/'parts.npy')).long()
     mask = torch.rand(len(y), generator=torch.Generator().manual_seed(0)) < .66
-    return Data(x=x, edge_index=edges if narrow else edges.long(), y=y, train_mask=mask), Partition(parts, self.num_parts, float('nan'))
+    return Data(x=x, edge_index=edges if narrow else edges.long(), y=y, train_mask=mask), Partition(parts, self.num_parts, float(np.load(Path(folder)/'cut.npy')))
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #pyg
 class PyGData(torch_geometric.loader.ClusterData):
