@@ -17,6 +17,8 @@ from .batching import csr_tensor, scipy_csr, to_adj_t, transpose_csr
 # %% ../nbs/03_model.ipynb #propagate
 def _multiply(matrix, x):
     "Sparse CSR times dense. On a CPU, MKL is fast for narrow `x`, torch's own kernel for wide, and it is there without MKL, too."
+    if torch.is_autocast_enabled(x.device.type):         # its casts are for dense matrices
+        with torch.autocast(x.device.type, enabled=False): return _multiply(matrix, x)
     if x.is_cuda or (x.shape[1] < 128 and x.dtype == torch.float32 and torch.backends.mkl.is_available()): return matrix @ x
     return torch.sparse.mm(matrix, x.contiguous(), 'sum')
 
