@@ -7,7 +7,7 @@ __all__ = ['WORKLOADS', 'NAMES', 'Workload', 'PyGData', 'PyGNet', 'pyg_step', 'S
            'peak_memory', 'memory_report']
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #imports
-import statistics, sys, tempfile, time
+import copy, statistics, sys, tempfile, time
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -97,7 +97,7 @@ def pyg_step(net, batch, optimizer):
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #side
 class Side:
-    "A loader and a step: `'pyg'`, `'ours'`, or `'sparse'` (ours, with the features as a sparse matrix)."
+    "A loader and a step: `'pyg'`, or ours."
     def __init__(self, name, workload, data, partition):
         began, widths = time.perf_counter(), workload.widths
         clusters = PyGData(data, partition) if name == 'pyg' else ClusterData(data, partition=partition)
@@ -147,6 +147,7 @@ class Result:
     batch:str                 # nodes and edges of a batch
     steps:dict                # milliseconds a step by side, and `'dense'`
     loads:dict                # milliseconds to load a batch, by side
+    reads:dict                # the same, and to read `x` and `edge_index`, which ours makes when asked
     builds:dict               # seconds to build `ClusterData`, by side
 
     def ratio(self, what, side): # `'pyg'` over `side`: (median, lowest, highest)
@@ -158,13 +159,16 @@ class Result:
         lines, floor = [f'batches of {self.batch}', f"dense products alone {statistics.median(self.steps['dense']):8.2f} ms"], statistics.median(self.steps['dense'])
         for side, label in NAMES.items():
             if side not in self.steps: continue
-            step, load = (statistics.median(found[side]) for found in (self.steps, self.loads))
-            line = f'{label:20} {step:8.2f} ms a step ({step / floor:5.1f} x dense), loading {load:5.2f} ms, built in {self.builds[side]:5.1f} s'
-            if side != 'pyg': line += ''.join('; {} {:.1f} times as fast ({:.1f} to {:.1f})'.format(n, *self.ratio(w, side)) for n, w in (('step', 'steps'), ('loading', 'loads')))
-            lines.append(line)
+            lines.append(label)
+            for kind, what in dict(steps='step', loads='loading', reads='... x and edge_index read', builds='ClusterData').items():
+                if kind == 'builds': line = f'{self.builds[side]:8.2f} s'
+                else: line = f'{statistics.median(getattr(self, kind)[side]):8.2f} ms'
+                if kind == 'steps': line += f' ({statistics.median(self.steps[side]) / floor:.1f} x dense)'
+                if kind != 'builds' and side != 'pyg': line += ', {:.1f} times as fast ({:.1f} to {:.1f})'.format(*self.ratio(kind, side))
+                if kind != 'reads' or side != 'pyg': lines.append(f'  {what:26}{line}')
         return '\n'.join(lines)
 
-NAMES = dict(pyg='PyTorch Geometric', ours='cluster_gcn_nb', sparse='... sparse features')
+NAMES = dict(pyg='PyTorch Geometric', ours='cluster_gcn_nb', full='... features without zeros')
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #compare
 def compare(
@@ -177,19 +181,20 @@ def compare(
     data, partition = workload.read(folder)
     sides = {name: Side(name, workload, data, partition) for name in ('pyg', 'ours')}
     if workload.density < 1:
-        sparse = data.clone()
-        sparse.x = data.x.to_sparse_csr()
-        sides['sparse'] = Side('sparse', workload, sparse, partition)
+        full = copy.copy(data)
+        full.x = torch.randn_like(data.x)
+        sides['full'] = Side('full', workload, full, partition)
     batch = next(iter(sides['ours'].loader))
     products = dense_products(workload.widths, batch.num_nodes)
-    result = Result(f'{batch.num_nodes:,} nodes and {batch.num_edges:,} edges', {name: [] for name in (*sides, 'dense')}, {name: [] for name in sides},
+    result = Result(f'{batch.num_nodes:,} nodes and {batch.num_edges:,} edges', *({name: [] for name in (*sides, 'dense')} for _ in range(3)),
                     {name: side.seconds_to_build for name, side in sides.items()})
     for round in range(rounds + 1):
-        times = {name: (side.run(steps), side.run(steps, lambda batch: None)) for name, side in sides.items()}
         dense = _timed(products)
-        if round == 0: continue              # warming up
-        for name, (step, load) in times.items(): result.steps[name].append(step); result.loads[name].append(load)
-        result.steps['dense'].append(dense)
+        for name, side in sides.items():
+            step, load, read = side.run(steps), side.run(steps, lambda batch: None), side.run(steps, lambda batch: (batch.x, batch.edge_index))
+            if round == 0: continue              # warming up
+            result.steps[name].append(step); result.loads[name].append(load); result.reads[name].append(read)
+        if round: result.steps['dense'].append(dense)
     return result
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #memory

@@ -12,25 +12,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .batching import csr_tensor, scipy_csr, to_adj_t, transpose_csr
+from .sparse import check_constant, csr_tensor, spmm, to_adj_t, transpose
 
 # %% ../nbs/03_model.ipynb #propagate
-def _multiply(matrix, x):
-    "Sparse CSR times dense. On a CPU, MKL is fast for narrow `x`, torch's own kernel for wide, and it is there without MKL, too."
-    if torch.is_autocast_enabled(x.device.type):         # its casts are for dense matrices
-        with torch.autocast(x.device.type, enabled=False): return _multiply(matrix, x)
-    if x.is_cuda or (x.shape[1] < 128 and x.dtype == torch.float32 and torch.backends.mkl.is_available()): return matrix @ x
-    return torch.sparse.mm(matrix, x.contiguous(), 'sum')
-
 class _Propagate(torch.autograd.Function):
     "`propagation @ x`, with its gradient with respect to `x`."
     @staticmethod
     def forward(ctx, propagation, x):
         ctx.propagation = propagation
-        return _multiply(propagation.matrix(x.dtype), x)
+        return spmm(propagation.matrix(x.dtype), x)
 
     @staticmethod
-    def backward(ctx, grad): return None, _multiply(ctx.propagation.transposed(grad.dtype), grad)
+    def backward(ctx, grad): return None, spmm(ctx.propagation.transposed(grad.dtype), grad)
 
 # %% ../nbs/03_model.ipynb #propagation
 class Propagation:
@@ -46,29 +39,22 @@ class Propagation:
 
     def __matmul__(self, x:Tensor):
         if x.requires_grad: return _Propagate.apply(self, x)
-        if not self.is_fixed: return _multiply(self.matrix(x.dtype), x)
-        known, version, product = self._made.get('product', (None,)*3)
-        if known is not x or version != x._version:
-            product = _multiply(self.matrix(x.dtype), x)
-            self._made['product'] = x, x._version, product
+        if not self.is_fixed: return spmm(self.matrix(x.dtype), x)
+        known, versions, product = self._made.get('product', (None,)*3)
+        if known is not x or versions != (x._version, product._version):
+            product = spmm(self.matrix(x.dtype), x)
+            if torch.is_grad_enabled(): self._made['product'] = x, (x._version, product._version), product     # in training, what needs no gradient is data
         return product
 
-    def matrix(self, dtype): return self._in(dtype, 'matrix', lambda: (self.indptr, self.cols, self.values))
+    def matrix(self, dtype): return self._once('matrix', dtype, lambda: csr_tensor(self.indptr, self.cols, self.values.to(dtype)))
     def transposed(self, dtype):
         if self.mirrored is self.values: return self.matrix(dtype)
-        return self._in(dtype, 'transposed', self._transpose)
+        if self.mirrored is not None: return self._once('mirrored', dtype, lambda: csr_tensor(self.indptr, self.cols, self.mirrored.to(dtype)))
+        return self._once('transposed', dtype, lambda: transpose(self.matrix(dtype)))
 
-    def _in(self, dtype, name, make):
-        "The matrix with values of this type, made once."
-        if (name, dtype) not in self._made:
-            indptr, cols, values = make()
-            self._made[name, dtype] = csr_tensor(indptr, cols, values.to(dtype))
+    def _once(self, name, dtype, make):
+        if (name, dtype) not in self._made: self._made[name, dtype] = make()
         return self._made[name, dtype]
-
-    def _transpose(self):
-        if self.mirrored is not None: return self.indptr, self.cols, self.mirrored
-        indptr, cols, order = transpose_csr(self.indptr, self.cols)
-        return indptr, cols, self.values[order]
 
 # %% ../nbs/03_model.ipynb #normalize
 NORMS = ('sym', 'row', 'row+identity', 'row+diag')
@@ -79,8 +65,9 @@ def normalize(
     diag_lambda:float=1., # λ of eq. 11
     dtype:torch.dtype|None=None, # of the features; default: that of `adj_t`
 ) -> Propagation:
-    "The propagation of a batch (Chiang et al. 2019), by the degrees of the batch itself; kept with `adj_t`. Raises `ValueError` for an unknown `norm`."
+    "The propagation of a batch (Chiang et al. 2019), by the degrees of the batch itself; kept with `adj_t`. Raises `ValueError` for an unknown `norm`, and for values that need a gradient."
     if norm not in NORMS: raise ValueError(f"norm should be one of {', '.join(map(repr, NORMS))}, not {norm!r}")
+    check_constant(adj_t)
     kept = adj_t.__dict__.setdefault('_propagations', {})
     key = norm, diag_lambda, dtype, adj_t.values()._version          # changed values are normalised anew
     if key not in kept: kept[key] = _normalize(adj_t, norm, diag_lambda, dtype or adj_t.dtype)
@@ -97,7 +84,7 @@ def _normalize(adj_t, norm, diag_lambda, dtype):
     own, added = 0., 1.                                                  # a self-loop's weight; the I of A + I
     if loop.any():                                                       # no second loop where there is one
         own = torch.zeros_like(degree).index_add_(0, rows[loop], values[loop])
-        added = torch.ones_like(degree).index_fill_(0, rows[loop], 0.)
+        added = torch.ones_like(degree).index_fill_(0, rows[loop].long(), 0.)
     degree = degree + added
     left = degree.rsqrt() if norm == 'sym' else 1 / degree
     if not unweighted: left = torch.where(degree > 0, left, 0.)
@@ -120,14 +107,10 @@ class _SparseLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight):
         ctx.x = x
-        return _multiply(x, weight.to(x.dtype))
+        return spmm(x, weight.to(x.dtype))
 
     @staticmethod
-    def backward(ctx, grad):
-        x = ctx.x
-        if not x.is_cuda: return None, torch.from_numpy(scipy_csr(x).T @ grad.to(x.dtype).numpy())
-        indptr, cols, order = transpose_csr(x.crow_indices(), x.col_indices(), x.shape[1])
-        return None, _multiply(csr_tensor(indptr, cols, x.values()[order], len(x)), grad.to(x.dtype))
+    def backward(ctx, grad): return None, spmm(transpose(ctx.x), grad.to(ctx.x.dtype))
 
 # %% ../nbs/03_model.ipynb #layer
 class GCNLayer(nn.Module):
@@ -176,7 +159,7 @@ def relu_dropout(
 ) -> Tensor: # of the shape of `x`
     "`dropout(relu(x), p)`. On a CPU, `p` is rounded to a multiple of 1/65536."
     keep = round((1 - p) * 65536)
-    if p == 0 or x.is_cuda or not 0 < keep < 65536: return F.dropout(x.relu(), p)
+    if p == 0 or x.device.type != 'cpu' or not 0 < keep < 65536: return F.dropout(x.relu(), p)
     size = x.numel()
     bytes = _coins(-(-size // 64), keep).view(torch.uint8).int()
     mask = _factors(65536 / keep, x.dtype).index_select(0, bytes).view(-1)[:size].view(x.shape)
@@ -185,7 +168,8 @@ def relu_dropout(
 # %% ../nbs/03_model.ipynb #gcn
 class GCN(nn.Module):
     "The graph convolutional network of Kipf and Welling (2017), with the propagation variants of Chiang et al. (2019)."
-    takes_adj_t = True      # `fit` and `evaluate` hand over `adj_t` instead of `edge_index`
+    takes_adj_t = True      # `fit` and `evaluate` hand over `adj_t` instead of `edge_index` ...
+    takes_sparse_x = True   # ... and a batch's `sparse_x` instead of `x`, if it has one
 
     def __init__(self,
         in_channels:int, # number of features

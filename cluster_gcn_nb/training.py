@@ -18,7 +18,7 @@ from torch_geometric.data import Data
 from torch_geometric.loader import PrefetchLoader
 from tqdm import tqdm
 from .datasets import atomic_write
-from .batching import to_adj_t
+from .sparse import to_adj_t
 
 # %% ../nbs/04_training.ipynb #device
 def pick_device(
@@ -40,6 +40,7 @@ def _graph_of(model, data):
     "What `model` wants as its second argument."
     if not getattr(model, 'takes_adj_t', False): return data.edge_index
     adj_t = getattr(data, 'adj_t', None)
+    if adj_t is None and data.edge_index is None: raise ValueError('there are no edges: the data have neither edge_index nor adj_t')
     return to_adj_t(data.edge_index, data.num_nodes, data.get('edge_weight')) if adj_t is None else adj_t
 
 def _to(tensor, device):
@@ -48,7 +49,12 @@ def _to(tensor, device):
     if moved is not tensor: moved.__dict__.update({k: v for k, v in tensor.__dict__.items() if k.startswith('is_')})
     return moved
 
-def _logits(model, data, device): return model(_to(data.x, device), _to(_graph_of(model, data), device))
+def _features_of(model, data):
+    "What `model` wants as its first argument."
+    sparse = getattr(data, 'sparse_x', None) if getattr(model, 'takes_sparse_x', False) else None
+    return data.x if sparse is None else sparse
+
+def _logits(model, data, device): return model(_to(_features_of(model, data), device), _to(_graph_of(model, data), device))
 
 # %% ../nbs/04_training.ipynb #node_loss
 def node_loss(
