@@ -9,14 +9,13 @@ __all__ = ['ClusterPartition', 'ClusterData', 'ClusterBatch', 'ClusterLoader']
 import copy, functools, math, sys, weakref
 from dataclasses import dataclass
 import numpy as np
-import scipy.sparse as sp
 import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
 from .partition import Partition, cached_partition, from_assignment, partition_graph
 from .prepare import check_graph
-from .sparse import csr_tensor, from_scipy, is_symmetric, join, join_rows, scipy_csr, sort_edges, sparse_rows, to_adj_t, transpose
+from .sparse import csr_tensor, from_scipy, is_symmetric, join, join_rows, scipy_csr, sort_edges, sparse_rows, to_adj_t, transpose, version
 
 # %% ../nbs/02_batching.ipynb #clusterpartition
 @dataclass(eq=False, repr=False)
@@ -114,13 +113,13 @@ def _sort(self:ClusterData, partition):
     self._part = partition.assignment[perm].int()               # the cluster of each permuted node
     x = data.get('x')
     rows = sparse_rows(x)
-    self._sparse_x = x, getattr(x, '_version', None), None if rows is None else rows[perm.numpy()]
+    self._sparse_x = x, rows is not None and version(x), None if rows is None else rows[perm.numpy()]
 
 @patch(as_prop=True)
 def _sparse(self:ClusterData):
     "The features as sparse rows in permuted order, if they are nearly all zero and have not been changed since."
-    x, version, rows = self._sparse_x
-    if rows is not None and self.source.get('x') is x and x._version == version and not x.requires_grad: return rows
+    x, before, rows = self._sparse_x
+    if rows is not None and self.source.get('x') is x and version(x) == before and not x.requires_grad: return rows
 
 # %% ../nbs/02_batching.ipynb #cut
 @patch
@@ -156,13 +155,13 @@ class _Rows:
     adj:Tensor|None=None    # `adj_t`, once it has been made
 
     def __post_init__(self): self.versions = self.seen()
-    def seen(self): return [t if t is None else t._version for t in (self.edges, self.weight)]       # PyTorch counts changes in place
+    def seen(self): return [t if t is None else version(t) for t in (self.edges, self.weight)]       # PyTorch counts changes in place
     def unchanged(self): return self.versions == self.seen()
     def read(self): # `edge_index`
         if self.edges is None:
             ends = torch.repeat_interleave(self.indptr.diff(), output_size=len(self.cols)), self.cols.long()
             self.edges = torch.stack(ends if self.sparse_format == 'csr' else ends[::-1])
-            self.versions[0] = self.edges._version
+            self.versions[0] = version(self.edges)
         return self.edges
 
     def adj_t(self):

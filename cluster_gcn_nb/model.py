@@ -7,12 +7,11 @@ __all__ = ['NORMS', 'Propagation', 'normalize', 'GCNLayer', 'GCN']
 
 # %% ../nbs/03_model.ipynb #imports
 import functools
-from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .sparse import check_constant, csr_tensor, spmm, to_adj_t, transpose
+from .sparse import check_constant, csr_tensor, spmm, to_adj_t, transpose, version
 
 # %% ../nbs/03_model.ipynb #propagate
 class _Propagate(torch.autograd.Function):
@@ -41,9 +40,9 @@ class Propagation:
         if x.requires_grad: return _Propagate.apply(self, x)
         if not self.is_fixed: return spmm(self.matrix(x.dtype), x)
         known, versions, product = self._made.get('product', (None,)*3)
-        if known is not x or versions != (x._version, product._version):
+        if known is not x or versions != (version(x), version(product)):
             product = spmm(self.matrix(x.dtype), x)
-            if torch.is_grad_enabled(): self._made['product'] = x, (x._version, product._version), product     # in training, what needs no gradient is data
+            if torch.is_grad_enabled(): self._made['product'] = x, (version(x), version(product)), product     # in training, what needs no gradient is data
         return product
 
     def matrix(self, dtype): return self._once('matrix', dtype, lambda: csr_tensor(self.indptr, self.cols, self.values.to(dtype)))
@@ -69,7 +68,7 @@ def normalize(
     if norm not in NORMS: raise ValueError(f"norm should be one of {', '.join(map(repr, NORMS))}, not {norm!r}")
     check_constant(adj_t)
     kept = adj_t.__dict__.setdefault('_propagations', {})
-    key = norm, diag_lambda, dtype, adj_t.values()._version          # changed values are normalised anew
+    key = norm, diag_lambda, dtype, version(adj_t.values())          # changed values are normalised anew
     if key not in kept: kept[key] = _normalize(adj_t, norm, diag_lambda, dtype or adj_t.dtype)
     return kept[key]
 
