@@ -15,7 +15,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from .partition import Partition, cached_partition, from_assignment, partition_graph
 from .prepare import check_graph
-from .sparse import csr_tensor, from_scipy, is_symmetric, join, join_rows, scipy_csr, sort_edges, sparse_rows, to_adj_t, transpose, version
+from .sparse import csr_tensor, is_symmetric, join, join_rows, scipy_csr, sort_edges, sparse_rows, to_adj_t, transpose, version
 
 # %% ../nbs/02_batching.ipynb #clusterpartition
 @dataclass(eq=False, repr=False)
@@ -98,28 +98,39 @@ def _sort(self:ClusterData, partition):
     self._edge_keys = [k for k in data.keys() if k != 'edge_index' and data.is_edge_attr(k)]
     weight = data.get('edge_weight')
     if weight is not None:
-        weight = torch.as_tensor(weight).detach().cpu().numpy()
+        if not isinstance(weight, Tensor) or weight.is_complex(): raise ValueError(f'edge_weight should be a tensor of real numbers, not {getattr(weight, "dtype", type(weight).__name__)}')
+        weight = weight.detach().cpu().double().numpy()
         if weight.shape != (data.num_edges,): raise ValueError(f'edge_weight should have one number an edge, shape [{data.num_edges}], not {list(weight.shape)}')
     position = np.empty(len(perm), np.int32)
     position[perm.numpy()] = np.arange(len(perm), dtype=np.int32)
     edges = data.edge_index.cpu().numpy()
     self.is_undirected = is_symmetric(edges, weight)
-    sorter = functools.partial(sort_edges, edges, position, self.sparse_format == 'csc')
+    sorter = functools.partial(_sorted, data.edge_index, version(data.edge_index), position, self.sparse_format == 'csc')
     indptr, index, numbers = sorter(numbers=bool(self._edge_keys))
     self.partition = ClusterPartition(
         partition.assignment, partition.num_parts, partition.edge_cut, partition.method, partition.seed, sparse_format=self.sparse_format,
         indptr=torch.from_numpy(indptr), index=torch.from_numpy(index), numbers=None if numbers is None else torch.from_numpy(numbers), sorter=sorter)
     self._perm, self._ptr = perm, partition.partptr.numpy()
     self._part = partition.assignment[perm].int()               # the cluster of each permuted node
-    x = data.get('x')
-    rows = sparse_rows(x)
-    self._sparse_x = x, rows is not None and version(x), None if rows is None else rows[perm.numpy()]
+    self._known_x = None, 0, None
+    self._sparse                                                # made here, and not by each worker
 
 @patch(as_prop=True)
 def _sparse(self:ClusterData):
-    "The features as sparse rows in permuted order, if they are nearly all zero and have not been changed since."
-    x, before, rows = self._sparse_x
-    if rows is not None and self.source.get('x') is x and version(x) == before and not x.requires_grad: return rows
+    "The features as sparse rows in permuted order, if they are nearly all zero or sparse already; made anew when they have been changed."
+    x = self.source.get('x') if 'x' in self._node_keys else None
+    if not isinstance(x, Tensor) or (x.requires_grad and x.layout == torch.strided): return None
+    now, (known, before, rows) = version(x.values() if x.layout == torch.sparse_csr else x), self._known_x
+    if known is not x or before != now:
+        rows = sparse_rows(x)
+        if rows is not None: rows = rows[self._perm.numpy()]
+        self._known_x = x, now, rows
+    return rows
+
+def _sorted(edge_index, before, position, by_target, numbers):
+    "`sort_edges` for a tensor, as long as it has not been changed."
+    if version(edge_index) != before: raise ValueError('edge_index has been changed since the clusters were made: make ClusterData anew')
+    return sort_edges(edge_index.cpu().numpy(), position, by_target, numbers)
 
 # %% ../nbs/02_batching.ipynb #cut
 @patch
@@ -166,7 +177,7 @@ class _Rows:
 
     def adj_t(self):
         if self.adj is None:
-            self.adj = csr_tensor(self.indptr, self.cols, self.weight, is_symmetric=self.is_symmetric, is_fixed=self.is_fixed)
+            self.adj = csr_tensor(self.indptr, self.cols, self.weight, check=False, is_symmetric=self.is_symmetric, is_fixed=self.is_fixed)
             if self.sparse_format == 'csr' and not self.is_symmetric: self.adj = transpose(self.adj)         # rows were sources
         return self.adj
 
@@ -182,7 +193,7 @@ class _SparseX:
     "Features of a batch as sparse rows."
     def __init__(self, indptr, cols, values, width): self.parts, self.width, self.tensor = (indptr, cols, values), width, None
     def csr(self):
-        if self.tensor is None: self.tensor = csr_tensor(*self.parts, self.width)
+        if self.tensor is None: self.tensor = csr_tensor(*self.parts, self.width, check=False)
         return self.tensor
 
     def read(self): return torch.from_numpy(scipy_csr(self.csr()).toarray()) # `x`
@@ -272,19 +283,21 @@ def pin_memory(self:ClusterBatch, *args): return self._move(lambda t: t.pin_memo
 # %% ../nbs/02_batching.ipynb #buffers
 class _Buffers:
     "Memory for large tensors that is used again when nobody holds the tensor any more."
-    def __init__(self, keep=4): self.free, self.keep = [], keep
+    def __init__(self, keep=4): self.free, self.keep = {}, keep
 
     def empty(self, shape, dtype):
         "An uninitialised tensor on the CPU."
         size = int(np.prod(shape)) * dtype.itemsize
-        buffer = next((b for b in self.free if len(b) >= size), None)
-        if buffer is None: buffer = np.empty(size + size // 8, np.uint8)      # the next batch may be a little larger
-        else: self.free = [b for b in self.free if b is not buffer]
+        for key, buffer in list(self.free.items()):
+            if len(buffer) >= size and self.free.pop(key, None) is not None: break      # of two threads, one gets it
+        else: buffer = np.empty(size + size // 8, np.uint8)                  # the next batch may be a little larger
         lent = buffer[:size]
         weakref.finalize(lent, self.take_back, buffer).atexit = False
         return torch.from_numpy(lent).view(dtype).view(shape)
 
-    def take_back(self, buffer): self.free = [*self.free, buffer][-self.keep:]
+    def take_back(self, buffer):
+        self.free[id(buffer)] = buffer
+        for key in list(self.free)[:-self.keep]: self.free.pop(key, None)
 
 _buffers = _Buffers()
 
@@ -293,19 +306,21 @@ def _take(value, ids, dim):
     "Entries `ids` of a tensor, array or list."
     if isinstance(value, np.ndarray): return value.take(ids.numpy(), axis=dim)
     if not isinstance(value, Tensor): return [value[i] for i in ids.tolist()]
-    if value.layout == torch.sparse_csr: return from_scipy(scipy_csr(value.cpu())[ids.numpy()])
-    large = value.nbytes // max(len(value), 1) * len(ids) > 2**20
+    large = value.layout == torch.strided and value.nbytes // max(len(value), 1) * len(ids) > 2**20
     if not large or dim or value.device.type != 'cpu' or value.requires_grad or type(value) is not Tensor: return value.index_select(dim, ids.to(value.device))
     out = _buffers.empty((len(ids), *value.shape[1:]), value.dtype)
     return torch.index_select(value, 0, ids, out=out)
 
 # %% ../nbs/02_batching.ipynb #attributes
 @patch
-def _attributes(self:ClusterData, n_id, e_id, ranges=None):
-    "A copy of the graph's `Data` with node and edge attributes cut down to these nodes and edges; given their `ranges` of permuted nodes, with features as sparse rows, if they are nearly all zero."
-    out, data = copy.copy(self.source), self.source
-    mapping, sparse = _Attributes(data._store._mapping), None if ranges is None else self._sparse
-    if sparse is not None: mapping['x'] = _SparseX(*map(torch.from_numpy, join_rows(sparse, ranges)), sparse.shape[1])
+def _attributes(self:ClusterData, ranges, e_id, lazy=False):
+    "A copy of the graph's `Data` with node and edge attributes cut down to these ranges of permuted nodes, and these edges; `lazy`: with features that are nearly all zero as `_SparseX`."
+    out, data, n_id = copy.copy(self.source), self.source, torch.from_numpy(join(self._perm.numpy(), ranges))
+    mapping, sparse = _Attributes(data._store._mapping), self._sparse
+    if sparse is not None and not (lazy or data.x.layout == torch.sparse_csr): sparse = None
+    if sparse is not None:
+        x = _SparseX(*map(torch.from_numpy, join_rows(sparse, ranges)), sparse.shape[1])
+        mapping['x'] = x if data.x.layout == torch.strided else x.csr()
     for key in self._node_keys:
         if key != 'x' or sparse is None: mapping[key] = _take(data[key], n_id, data.__cat_dim__(key, data[key]))
     for key in self._edge_keys: mapping[key] = _take(data[key], e_id, data.__cat_dim__(key, data[key]))
@@ -328,8 +343,7 @@ def batch(self:ClusterData,
     if len(clusters) and not (0 <= clusters[0] and clusters[-1] < self.num_parts):
         raise IndexError(f'clusters are numbered from 0 to {self.num_parts - 1}, not {clusters[0]} to {clusters[-1]}')
     ranges, indptr, cols, e_id = self._cut(clusters)
-    n_id = torch.from_numpy(join(self._perm.numpy(), ranges))
-    out = self._attributes(n_id, e_id, ranges if type(self.source) is Data else None)
+    out = self._attributes(ranges, e_id, lazy=type(self.source) is Data)
     rows = _Rows(indptr, cols, self.sparse_format, self.is_undirected, out.get('edge_weight'))
     if type(out) is not Data: out.edge_index = rows.read()          # a class of the user's own
     else:
@@ -346,14 +360,14 @@ def __getitem__(self:ClusterData, i:int):
     if not self.keep_inter_cluster_edges: return self.batch([i])
     indptr, (start, stop) = self.partition.indptr, self._ptr[i:i+2].tolist()
     entries = slice(int(indptr[start]), int(indptr[stop]))
-    out = self._attributes(self._perm[start:stop], self.partition.edge_perm[entries].long() if self._edge_keys else None)
+    out = self._attributes([(start, stop)], self.partition.edge_perm[entries].long() if self._edge_keys else None)
     out.edge_index = _Rows(indptr[start:stop+1], self.partition.index[entries], self.sparse_format, False).read()
     return out
 
 @patch(as_prop=True)
 def data(self:ClusterData):
     "The graph's attributes in the order of the clusters, without edges; made when asked for."
-    if not hasattr(self, '_data'): self._data = self._attributes(self._perm, self.partition.edge_perm.long() if self._edge_keys else None)
+    if not hasattr(self, '_data'): self._data = self._attributes([(0, len(self._perm))], self.partition.edge_perm.long() if self._edge_keys else None)
     return self._data
 
 # %% ../nbs/02_batching.ipynb #loader
@@ -366,6 +380,8 @@ class ClusterLoader(torch.utils.data.DataLoader):
     ):
         if keep_batches and kwargs.get('shuffle') and kwargs.get('batch_size', 1) != 1:
             raise ValueError('keep_batches=True with shuffle=True needs batch_size=1: other batches are new each epoch')
+        if keep_batches and (kwargs.get('batch_size', 1) is None or not {'sampler', 'batch_sampler'}.isdisjoint(kwargs)):
+            raise ValueError('keep_batches=True needs a batch_size and no sampler, for batches that are the same each epoch')
         if keep_batches and kwargs.get('num_workers'): raise ValueError('keep_batches=True needs num_workers=0: kept batches are not made again')
         self.cluster_data, self.kept = cluster_data, {} if keep_batches else None
         super().__init__(range(len(cluster_data)), collate_fn=cluster_data.batch if self.kept is None else self._keep, **kwargs)

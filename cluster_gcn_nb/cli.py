@@ -7,7 +7,7 @@ __all__ = ['SETTINGS', 'one_line_errors', 'open_out', 'write_predictions', 'save
            'cluster_gcn_stats', 'write_assignment', 'write_report', 'cluster_gcn_partition', 'cluster_gcn_bench']
 
 # %% ../nbs/09_cli.ipynb #imports
-import csv, json, sys, tempfile
+import csv, json, os, sys, tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -239,6 +239,7 @@ def cluster_gcn_bench(
         if size not in WORKLOADS: raise ValueError(f"size should be one of {', '.join(WORKLOADS)}, not {size!r}")
         for name, value, least in (('rounds', rounds, 1), ('steps', steps, 1), ('threads', threads, 0)):
             if value < least: raise ValueError(f'{name}={value} should be at least {least}')
+        if threads > (os.cpu_count() or 1): raise ValueError(f'threads={threads}, but this machine has {os.cpu_count()} cores')
         if threads: torch.set_num_threads(threads)
         workload = WORKLOADS[size]
         with tempfile.TemporaryDirectory() as folder:

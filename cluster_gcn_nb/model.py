@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .sparse import check_constant, csr_tensor, spmm, to_adj_t, transpose, version
+from .sparse import check_constant, checked, csr_tensor, spmm, to_adj_t, transpose, version
 
 # %% ../nbs/03_model.ipynb #propagate
 class _Propagate(torch.autograd.Function):
@@ -33,7 +33,9 @@ class Propagation:
         values:Tensor, # [num_nodes + num_edges]
         mirrored:Tensor|None=None, # [num_nodes + num_edges]: values of the transpose, if it has the same structure
         is_fixed:bool=False, # keep products with constant features? For batches that come again
+        check:bool=True, # look whether the numbers make a matrix?
     ):
+        if check: csr_tensor(indptr, cols, values)
         self.indptr, self.cols, self.values, self.mirrored, self.is_fixed, self._made = indptr, cols, values, mirrored, is_fixed, {}
 
     def __matmul__(self, x:Tensor):
@@ -45,10 +47,10 @@ class Propagation:
             if torch.is_grad_enabled(): self._made['product'] = x, (version(x), version(product)), product     # in training, what needs no gradient is data
         return product
 
-    def matrix(self, dtype): return self._once('matrix', dtype, lambda: csr_tensor(self.indptr, self.cols, self.values.to(dtype)))
+    def matrix(self, dtype): return self._once('matrix', dtype, lambda: csr_tensor(self.indptr, self.cols, self.values.to(dtype), check=False))
     def transposed(self, dtype):
         if self.mirrored is self.values: return self.matrix(dtype)
-        if self.mirrored is not None: return self._once('mirrored', dtype, lambda: csr_tensor(self.indptr, self.cols, self.mirrored.to(dtype)))
+        if self.mirrored is not None: return self._once('mirrored', dtype, lambda: csr_tensor(self.indptr, self.cols, self.mirrored.to(dtype), check=False))
         return self._once('transposed', dtype, lambda: transpose(self.matrix(dtype)))
 
     def _once(self, name, dtype, make):
@@ -67,9 +69,11 @@ def normalize(
     "The propagation of a batch (Chiang et al. 2019), by the degrees of the batch itself; kept with `adj_t`. Raises `ValueError` for an unknown `norm`, and for values that need a gradient."
     if norm not in NORMS: raise ValueError(f"norm should be one of {', '.join(map(repr, NORMS))}, not {norm!r}")
     check_constant(adj_t)
-    kept = adj_t.__dict__.setdefault('_propagations', {})
-    key = norm, diag_lambda, dtype, version(adj_t.values())          # changed values are normalised anew
-    if key not in kept: kept[key] = _normalize(adj_t, norm, diag_lambda, dtype or adj_t.dtype)
+    now = version(adj_t.values())
+    before, kept = adj_t.__dict__.get('_propagations', (None, None))
+    if before != now: _, kept = adj_t.__dict__['_propagations'] = now, {}          # changed values are normalised anew
+    key = norm, diag_lambda, dtype
+    if key not in kept: kept[key] = _normalize(checked(adj_t), norm, diag_lambda, dtype or adj_t.dtype)
     return kept[key]
 
 # %% ../nbs/03_model.ipynb #normalize2
@@ -98,7 +102,7 @@ def _normalize(adj_t, norm, diag_lambda, dtype):
     out = filled(scaled if unweighted else scaled * values, diag)
     mirrored = None
     if getattr(adj_t, 'is_symmetric', False): mirrored = out if norm == 'sym' else filled(by_col * values, diag)
-    return Propagation(first, filled(cols, nodes[:-1]), out, mirrored, getattr(adj_t, 'is_fixed', False))
+    return Propagation(first, filled(cols, nodes[:-1]), out, mirrored, getattr(adj_t, 'is_fixed', False), check=False)
 
 # %% ../nbs/03_model.ipynb #sparse-linear
 class _SparseLinear(torch.autograd.Function):
@@ -126,7 +130,7 @@ class GCNLayer(nn.Module):
         propagation:Propagation, # of the batch
         x:Tensor, # [num_nodes, in_channels] float32; dense, or sparse CSR without a gradient
     ) -> Tensor: # [num_nodes, out_channels] float32
-        if x.layout == torch.sparse_csr: return (propagation @ _SparseLinear.apply(x, self.weight)).add_(self.bias)
+        if x.layout == torch.sparse_csr: return (propagation @ _SparseLinear.apply(checked(x), self.weight)).add_(self.bias)
         if self.propagates_first(propagation, x): return F.linear(propagation @ x, self.weight.T, self.bias)
         return (propagation @ (x @ self.weight)).add_(self.bias)
 
