@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['WORKLOADS', 'NAMES', 'Workload', 'PyGData', 'PyGNet', 'pyg_step', 'Side', 'dense_products', 'Result', 'compare',
-           'peak_memory', 'memory_report']
+           'OwnMemory', 'peak_memory', 'memory_report']
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #imports
-import copy, statistics, sys, tempfile, time
+import copy, statistics, sys, tempfile, threading, time
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -197,25 +197,44 @@ def compare(
         if round: result.steps['dense'].append(dense)
     return result
 
+# %% ../nbs/benchmarks/against_pyg.ipynb #status
+def _status(field):
+    "Bytes, from what Linux says of this process; None elsewhere."
+    status = Path('/proc/self/status')
+    if status.exists(): return int(status.read_text().split(f'{field}:')[1].split()[0]) * 1024
+
+class OwnMemory:
+    "Highest anonymous memory of this process while the context lasts, in bytes: `peak`, NaN where the system does not tell."
+    def __enter__(self):
+        self.peak, self.done = float(_status('RssAnon') or 'nan'), threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+        return self
+
+    def watch(self):
+        while not self.done.wait(.005): self.peak = max(self.peak, _status('RssAnon') or 0)
+
+    def __exit__(self, *_): self.done.set(); self.thread.join()
+
 # %% ../nbs/benchmarks/against_pyg.ipynb #memory
 def _peak_here(side, workload, files, narrow):
-    "In the child: seconds to build, and bytes at the peak of this process."
+    "In the child: seconds to build, bytes at the peak of this process, and of its own memory."
     workload = Workload(**workload)
-    side = Side(side, workload, *workload.read(files, narrow))
-    side.run(3)
-    status = Path('/proc/self/status')       # what `getrusage` says there counts the parent, too
-    if status.exists(): peak = int(status.read_text().split('VmHWM:')[1].split()[0]) * 1024
-    else:
+    with OwnMemory() as own:
+        side = Side(side, workload, *workload.read(files, narrow))
+        side.run(3)
+    peak = _status('VmHWM')                  # what `getrusage` says there counts the parent, too
+    if peak is None:
         import resource
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
-    return np.array([side.seconds_to_build, peak])
+    return np.array([side.seconds_to_build, peak, own.peak])
 
 def peak_memory(
     side:str, # `'pyg'` or `'ours'`
     workload:Workload,
     folder, # with its files
     narrow:bool=False, # node numbers in 32 bits?
-) -> np.ndarray: # [2]: seconds to build `ClusterData`, bytes at the peak
+) -> np.ndarray: # [3]: seconds to build `ClusterData`; bytes at the peak, and at that of the process's own memory
     "Build and train three steps in a process of its own."
     with tempfile.TemporaryDirectory() as own:
         return call_apart('cluster_gcn_nb.benchmark:_peak_here', {}, own, side=side, workload=asdict(workload), files=str(folder), narrow=narrow)
@@ -225,5 +244,7 @@ def memory_report(workload:Workload, folder) -> str:
     "Peaks and build times of both sides, each in a process of its own."
     found = {name: peak_memory(side, workload, folder, narrow) for name, side, narrow in
              (('PyTorch Geometric', 'pyg', False), ('cluster_gcn_nb', 'ours', True), ('... 64-bit numbers', 'ours', False))}
-    seconds, peak = found['PyTorch Geometric']
-    return '\n'.join(f'{name:20} built in {s:6.2f} s ({seconds / s:4.1f} times as fast), peak {b / 1e9:6.2f} GB ({b / peak:.0%})' for name, (s, b) in found.items())
+    first, *_ = found.values()
+    lines = ['{:20} built in {:6.2f} s ({:4.1f} times as fast), peak {:6.2f} GB ({:.0%}), of its own {:6.2f} GB ({:.0%})'.format(
+        name, s, first[0] / s, b / 1e9, b / first[1], own / 1e9, own / first[2]) for name, (s, b, own) in found.items()]
+    return '\n'.join(lines)
