@@ -182,15 +182,18 @@ class GCN(nn.Module):
         dropout:float=.5, # share of the hidden activations that a training step sets to 0
         norm:str='sym', # propagation: one of `NORMS`
         diag_lambda:float=1., # λ of eq. 11, for `norm='row+diag'`
+        layer_norm:bool=False, # normalise each node's hidden activations (Ba et al., 2016)?
+        residual:bool=False, # add what enters a hidden layer to what leaves it (He et al., 2016)? Not for the first, which changes the width
     ):
         super().__init__()
         if norm not in NORMS: raise ValueError(f"norm should be one of {', '.join(map(repr, NORMS))}, not {norm!r}")
         if hidden_channels < 1: raise ValueError(f'hidden_channels={hidden_channels} should be at least 1')
         if num_layers < 1: raise ValueError(f'num_layers={num_layers} should be at least 1')
         if not 0 <= dropout < 1: raise ValueError(f'dropout={dropout} should be in [0, 1)')
-        self.dropout, self.norm, self.diag_lambda = dropout, norm, diag_lambda
+        self.dropout, self.norm, self.diag_lambda, self.residual = dropout, norm, diag_lambda, residual
         widths = [in_channels, *[hidden_channels]*(num_layers - 1), out_channels]
         self.layers = nn.ModuleList(GCNLayer(a, b) for a, b in zip(widths, widths[1:]))
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden_channels) if layer_norm else nn.Identity() for _ in range(num_layers - 1))
 
     def forward(self,
         x:Tensor, # [num_nodes, in_channels] float32
@@ -198,7 +201,10 @@ class GCN(nn.Module):
     ) -> Tensor: # [num_nodes, out_channels] float32: logits
         "Logits of all nodes of a batch, or of a whole graph."
         P = self.propagation(graph, len(x), x.dtype)
-        for layer in self.layers[:-1]: x = relu_dropout(layer(P, x), self.dropout) if self.training else layer(P, x).relu_()
+        for i, (layer, norm) in enumerate(zip(self.layers, self.norms)):
+            hidden = norm(layer(P, x))
+            hidden = relu_dropout(hidden, self.dropout) if self.training else hidden.relu_()
+            x = hidden + x if self.residual and i else hidden
         return self.layers[-1](P, x)
 
     def propagation(self, graph, num_nodes:int, dtype=None) -> Propagation:
