@@ -33,7 +33,7 @@ setup(
     package_data={cfg['lib_name']: ['data/*']},
     python_requires=f'>={cfg["min_python"]}',
     install_requires=cfg['requirements'].split(),
-    extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('dev', 'kaminpar')},
+    extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('dev', 'kaminpar', 'tensorboard', 'parquet')},
     entry_points={'console_scripts': cfg['console_scripts'].split()},
     zip_safe=False,
 )
