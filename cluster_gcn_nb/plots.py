@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PALETTE', 'link_counts', 'plot_link_blocks', 'plot_permuted', 'plot_label_entropy', 'plot_edges_kept', 'plot_sizes',
-           'plot_batches', 'plot_history', 'plot_step_times']
+           'plot_batches', 'plot_history', 'plot_spread', 'plot_step_times']
 
 # %% ../nbs/08_plots.ipynb #imports
 from itertools import cycle
@@ -162,6 +162,27 @@ def plot_history(
     ax.set(xlabel='epoch', ylabel=score, ylim=(0, 1), title=f'Learning curve, {len(rows)} epochs')
     if judged: ax.legend(loc='lower right')
     ax.spines[['top']].set_visible(False); twin.spines[['top']].set_visible(False)
+    return ax
+
+# %% ../nbs/08_plots.ipynb #plot_spread
+def plot_spread(
+    x, # [n]: what was varied, or the epochs
+    runs:dict, # by label: [num_runs, n] scores; NaN where there is none
+    ax:Axes|None=None,
+    xlabel:str='epoch', ylabel:str='accuracy',
+    title:str='',
+) -> Axes:
+    "Mean and standard deviation of several runs each."
+    ax = _axes(ax, figsize=(6, 3.6))
+    for (label, found), colour, marker in zip(runs.items(), cycle(PALETTE), cycle('osD^vP')):
+        found = np.asarray(found, float)
+        mean, spread = found.mean(0), found.std(0, ddof=1) if len(found) > 1 else np.zeros(found.shape[1])
+        ax.plot(x, mean, color=colour, label=label, marker=marker if len(mean) < 12 else None, ms=4)
+        ax.fill_between(x, mean - spread, mean + spread, color=colour, alpha=.18, lw=0)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if len(x) < 12: ax.set_xticks(list(x))
+    ax.legend(fontsize=8)
+    ax.spines[['top', 'right']].set_visible(False)
     return ax
 
 # %% ../nbs/08_plots.ipynb #plot_step_times

@@ -102,7 +102,7 @@ def train_step(
     clip:float|None=None, # largest norm of the gradient; a longer one is shortened (Pascanu et al., 2013)
     class_weight:Tensor|None=None, # [num_classes], on `device`: see `node_loss`
 ) -> tuple: # `(loss, number of training nodes)`: `(0., 0)` for a batch without any, which changes nothing
-    "One step of gradient descent on one batch. Raises `FloatingPointError`, before anything is changed, if the loss is not a finite number."
+    "One step of gradient descent on one batch. Raises `FloatingPointError`, before any weight is changed, if the loss or its gradient is not finite."
     check_precision(precision)
     device = torch.device(device)
     nodes = batch.train_mask.nonzero().view(-1)
@@ -114,7 +114,9 @@ def train_step(
     value = float(loss.detach())
     if not math.isfinite(value): raise FloatingPointError(f'the loss is {value}')
     loss.backward()
-    if clip is not None: nn.utils.clip_grad_norm_(model.parameters(), clip)
+    norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    if not math.isfinite(norm): raise FloatingPointError(f'the gradient is {float(norm)}')
+    if clip is not None: nn.utils.clip_grads_with_norm_(model.parameters(), clip, norm)
     optimizer.step()
     return value, len(nodes)
 
@@ -236,17 +238,17 @@ def train_epoch(self:Run):
     for i, batch in enumerate(_stream(self.loader, self.device)):
         try: loss, count = train_step(self.model, batch, self.optimizer, self.device, **self.step_options)
         except FloatingPointError as e:
-            raise FloatingPointError(f'{e} in epoch {self.epoch + 1}, batch {i + 1} ({batch.num_nodes:,} nodes, {count_bad(batch)}): '
-                                     'try a lower learning rate (lr=), or clipped gradients (clip=1.)') from None
+            raise FloatingPointError(f'{e} in epoch {self.epoch + 1}, batch {i + 1} of {batch.num_nodes:,} nodes: {advice(batch)}') from None
         if count: self.schedule.step()
         total, nodes = total + loss * count, nodes + count
         del batch
     self.history.append(dict(epoch=self.epoch + 1, loss=total / nodes if nodes else math.nan, seconds=time.perf_counter() - began))
 
-def count_bad(batch):
-    "What a message says of features that are no numbers."
-    bad = int((~torch.isfinite(batch.x.to_dense())).sum())
-    return f'{bad} features are NaN or infinite' if bad else 'all features are finite'
+def advice(batch):
+    "What to do about a loss that is not finite."
+    bad = int((~torch.isfinite(batch.x.to_dense())).any(1).sum())
+    if bad: return f'the features of {bad} of them are NaN or infinite; mend data.x'
+    return 'all features are finite; try a lower learning rate (lr=), or clipped gradients (clip=1.)'
 
 # %% ../nbs/04_training.ipynb #run-best
 @patch
