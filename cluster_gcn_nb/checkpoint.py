@@ -6,21 +6,30 @@
 __all__ = ['write_checkpoint', 'read_checkpoint', 'random_state', 'set_random_state']
 
 # %% ../nbs/03b_checkpoint.ipynb #imports
-import hashlib, io, os
+import hashlib, io, os, pickle
 from pathlib import Path
+import numpy as np
 import torch
 from .datasets import atomic_write
 
 # %% ../nbs/03b_checkpoint.ipynb #write
 _MAGIC = b'cluster_gcn_nb checkpoint 1\n'
 
+def _plain(value, place='state'):
+    "The same with NumPy's numbers as Python's. Raises `TypeError` for what could not be read again."
+    if isinstance(value, np.generic): value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str, torch.Tensor)): return value
+    if isinstance(value, dict): return {_plain(k, place): _plain(v, f'{place}[{k!r}]') for k, v in value.items()}
+    if isinstance(value, (list, tuple)): return type(value)(_plain(v, f'{place}[{i}]') for i, v in enumerate(value))
+    raise TypeError(f'a checkpoint holds tensors, numbers and text; {place} is of type {type(value).__name__}')
+
 def write_checkpoint(
     path, # of the file; folders on the way are made
     state:dict, # tensors, numbers, text and None, nested in dicts, lists and tuples
 ):
-    "Write a state, whole or not at all."
+    "Write a state, whole or not at all. Raises `TypeError` for what could not be read again."
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save(_plain(state), buffer)
     payload = buffer.getbuffer()
     with atomic_write(path) as tmp, open(tmp, 'wb') as f:
         f.write(_MAGIC + hashlib.sha256(payload).hexdigest().encode() + b'\n')
@@ -38,12 +47,16 @@ def read_checkpoint(
     digest, _, payload = rest.partition(b'\n')
     if head or not rest: raise ValueError(f'{path} is not a checkpoint of this version of cluster_gcn_nb')
     if hashlib.sha256(payload).hexdigest().encode() != digest: raise ValueError(f'{path} is damaged: its content does not match its checksum')
-    return torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
+    try: state = torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error: raise ValueError(f'{path} holds more than tensors and plain values: {str(error).splitlines()[0]}') from None
+    if not isinstance(state, dict): raise ValueError(f'{path} holds a {type(state).__name__}, not the state of a run')
+    return state
 
 # %% ../nbs/03b_checkpoint.ipynb #random
 def _generators(loader):
-    "The generators that belong to a loader, its samplers and its dataset, each once."
-    places = loader, getattr(loader, 'sampler', None), getattr(loader, 'batch_sampler', None)
+    "The generators that belong to a loader and its samplers, each once."
+    batches = getattr(loader, 'batch_sampler', None)
+    places = loader, getattr(loader, 'sampler', None), batches, getattr(batches, 'sampler', None)
     found = [getattr(place, 'generator', None) for place in places]
     return list({id(g): g for g in found if isinstance(g, torch.Generator)}.values())
 
@@ -63,6 +76,7 @@ def set_random_state(
     "Go on with the random numbers from there. Raises `ValueError` if the loader has other generators."
     own, device = _generators(loader), torch.device(device)
     if len(own) != len(state['loader']): raise ValueError(f"the checkpoint was made with {len(state['loader'])} generators in the loader, not {len(own)}")
+    if getattr(loader, 'persistent_workers', False): iter(loader)         # workers draw a seed when they start, and never again
     torch.set_rng_state(state['cpu'].cpu())
     if device.type == 'cuda' and state['device'] is not None: torch.cuda.set_rng_state(state['device'].cpu(), device)
     for generator, saved in zip(own, state['loader']): generator.set_state(saved.cpu())

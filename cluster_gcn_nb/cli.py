@@ -36,7 +36,7 @@ def run(
     import torch
     from cluster_gcn_nb.batching import ClusterData, ClusterLoader
     from cluster_gcn_nb.datasets import load_dataset
-    from cluster_gcn_nb.runs import make_model
+    from cluster_gcn_nb.runs import make_model, save_config
     from cluster_gcn_nb.training import fit, pick_device
     for key in ('batch_size', 'epochs'):
         if config[key] < 1: raise ValueError(f'{key}={config[key]} should be at least 1')
@@ -49,9 +49,12 @@ def run(
     clusters = ClusterData(data, config['num_parts'], log=False, method=config['method'], seed=config['seed'])
     print(clusters.partition, flush=True)
     loader = ClusterLoader(clusters, batch_size=config['batch_size'], shuffle=True)
-    keep = dict(checkpoint=folder/'checkpoint', checkpoint_every=5, resume=resume) if folder else {}
+    keep = dict(checkpoint=folder/'checkpoint', resume=resume) if folder else {}
+    def begun(run):
+        "Only now, with nothing left to be wrong, does this run take the place of an earlier one."
+        if folder and not resume and run.epoch == 1: save_config(folder, config); (folder/'checkpoint').unlink(missing_ok=True)
     history = fit(model, loader, data, config['epochs'], config['lr'], config['weight_decay'], device=config['device'], seed=config['seed'],
-                  schedule=config['schedule'], patience=config['patience'], callbacks=[report], **keep)
+                  schedule=config['schedule'], patience=config['patience'], callbacks=[begun, report], **keep)
     return model, data, history
 
 def report(run):
@@ -65,9 +68,10 @@ def check_same_run(
     config:dict, # of this one
 ):
     "Raise `ValueError` unless `folder` holds a run with the same options (but for the number of epochs, and where it runs)."
-    path, free = folder/'config.json', ('epochs', 'device', 'root', 'patience')
-    if not path.is_file() or not (folder/'checkpoint').is_file(): raise ValueError(f'there is no run to resume in {folder}')
-    before = json.loads(path.read_text())
+    from cluster_gcn_nb.runs import read_config
+    free = 'epochs', 'device', 'root', 'patience'
+    if not (Path(folder)/'checkpoint').is_file(): raise ValueError(f'there is no run to resume in {folder}')
+    before = read_config(folder)
     for key, value in config.items():
         if key not in free and before.get(key) != value: raise ValueError(f'the run in {folder} has {key}={before.get(key)}, not {value}; give the same options, or another --out')
 
@@ -100,14 +104,13 @@ def cluster_gcn_train(
     with one_line_errors():
         config = {k: v for k, v in locals().items() if k not in ('out', 'resume')}
         from cluster_gcn_nb.datasets import dataset_name
-        from cluster_gcn_nb.runs import open_out, save_config, save_run
+        from cluster_gcn_nb.runs import open_out
         config['dataset'] = dataset_name(dataset)
         config |= {k: v for k, v in SETTINGS[config['dataset']].items() if config[k] is None}
         if not 0 <= seed < 2**31: raise ValueError(f'seed={seed} should be between 0 and {2**31 - 1}')
         if resume and not out: raise ValueError('--resume needs --out, the folder of the run')
+        if resume: check_same_run(out, config)
         folder = open_out(out)
-        if resume: check_same_run(folder, config)
-        elif folder: (folder/'checkpoint').unlink(missing_ok=True); save_config(folder, config)
         finish(folder, config, *run(config, folder, resume))
 
 def finish(folder, config, model, data, history):
@@ -115,7 +118,8 @@ def finish(folder, config, model, data, history):
     from cluster_gcn_nb.runs import save_run
     if folder and history: save_run(folder, config, model, data, history); print(f'results are in {folder}')
     def show(r): return ', '.join(f'{k} {r[k]:.4f}' for k in ('train', 'val', 'test'))
-    if history: print(f'{history.score} after {len(history)} epochs: {show(history[-1])}\nbest validation after {history.best["epoch"]} epochs: {show(history.best)}')
+    if history: print(f'{history.score} after {len(history)} epochs: {show(history[-1])}')
+    if history.best: print(f'best validation after {history.best["epoch"]} epochs: {show(history.best)}')
     if history.interrupted: raise KeyboardInterrupt
 
 # %% ../nbs/09_cli.ipynb #predict

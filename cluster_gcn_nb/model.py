@@ -207,6 +207,8 @@ class GCN(nn.Module):
             x = hidden + x if self.residual and i else hidden
         return self.layers[-1](P, x)
 
+    def extra_repr(self): return f'norm={self.norm!r}, diag_lambda={self.diag_lambda}, dropout={self.dropout}, residual={self.residual}'
+
     def propagation(self, graph, num_nodes:int, dtype=None) -> Propagation:
         "`graph`, normalised as this model wants it."
         if isinstance(graph, Propagation): return graph

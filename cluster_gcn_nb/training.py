@@ -11,17 +11,19 @@ import copy, json, math, sys, time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+import numpy as np
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 from fastcore.imports import in_jupyter
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch_geometric.data import Data
 from torch_geometric.loader import PrefetchLoader
 from tqdm import tqdm
-from .checkpoint import random_state, read_checkpoint, set_random_state, write_checkpoint
+from .checkpoint import _plain, random_state, read_checkpoint, set_random_state, write_checkpoint
 from .datasets import atomic_write
-from .metrics import Scores, check_metric, score
+from .metrics import Scores, as_mask, check_metric, score
 from .sparse import to_adj_t
 
 # %% ../nbs/04_training.ipynb #device
@@ -74,17 +76,20 @@ def node_loss(
 def class_weights(
     weight, # None, `'balanced'`, or numbers [num_classes]
     data:Data|None, # whose training nodes are counted
-    num_classes:int|None=None, # default: by the labels
 ) -> Tensor|None: # [num_classes] float32
-    "Weights for `node_loss`. Raises `ValueError` where there is nothing to count."
+    "Weights for `node_loss`. Raises `ValueError` where there is nothing to count, or for numbers that are no weights."
     if weight is None: return None
-    if not isinstance(weight, str): return torch.as_tensor(weight, dtype=torch.float32)
+    if not isinstance(weight, str):
+        weight = torch.as_tensor(weight, dtype=torch.float32)
+        if weight.ndim != 1 or not (weight.isfinite() & (weight >= 0)).all(): raise ValueError(f'class_weight should be one number a class, from 0, not {weight.tolist()}')
+        return weight
     if weight != 'balanced': raise ValueError(f"class_weight should be 'balanced' or one number a class, not {weight!r}")
-    if data is None: raise ValueError("class_weight='balanced' counts the labels of the training nodes: pass data, too")
-    y = data.y[data.train_mask].cpu()
-    if y.ndim == 2: return (len(y) - y.sum(0)) / y.sum(0).clamp(min=1).float()
-    counts = torch.bincount(y, minlength=num_classes or int(data.y.max()) + 1)
-    return len(y) / (counts.clamp(min=1) * max(int((counts > 0).sum()), 1))
+    if data is None or data.get('y') is None or data.get('train_mask') is None: raise ValueError("class_weight='balanced' counts the labels of the training nodes: pass data with y and train_mask")
+    y = data.y.cpu()[as_mask(data.train_mask, len(data.y), 'train_mask')]
+    if len(y) == 0: raise ValueError("class_weight='balanced' counts the labels of the training nodes, and there are none")
+    if y.ndim == 2: return (len(y) - y.sum(0)).clamp(min=1) / y.sum(0).clamp(min=1).float()
+    counts = torch.bincount(y.long(), minlength=max(int(data.y.max()) + 1, data.get('num_classes') or 0))
+    return len(y) / (counts.clamp(min=1) * int((counts > 0).sum()))
 
 # %% ../nbs/04_training.ipynb #train_step
 PRECISIONS = dict(float32=False, bfloat16=True)      # names, and whether products are done in 16 bits
@@ -106,17 +111,20 @@ def train_step(
     check_precision(precision)
     device = torch.device(device)
     nodes = batch.train_mask.nonzero().view(-1)
-    if len(nodes) == 0: return 0., 0
+    y = batch.y.index_select(0, nodes)
+    if len(nodes) == 0 or (class_weight is not None and y.ndim == 1 and not class_weight[y.to(device)].any()): return 0., 0
     optimizer.zero_grad()
     with torch.autocast(device.type, torch.bfloat16, enabled=PRECISIONS[precision]):
         logits = _logits(model, batch, device).index_select(0, _to(nodes, device))
-    loss = node_loss(logits.float(), _to(batch.y.index_select(0, nodes), device), class_weight)
+    loss = node_loss(logits.float(), _to(y, device), class_weight)
     value = float(loss.detach())
     if not math.isfinite(value): raise FloatingPointError(f'the loss is {value}')
     loss.backward()
-    norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    gradients = [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
+    norm = nn.utils.get_total_norm([g.coalesce().values() if g.is_sparse else g for g in gradients])
     if not math.isfinite(norm): raise FloatingPointError(f'the gradient is {float(norm)}')
-    if clip is not None: nn.utils.clip_grads_with_norm_(model.parameters(), clip, norm)
+    if clip is not None and norm > clip:
+        for g in gradients: g.mul_(clip / norm)
     optimizer.step()
     return value, len(nodes)
 
@@ -142,16 +150,19 @@ def evaluate(
 ) -> Scores:
     "Score `model` on the training, validation and test nodes of `data`; the model's mode is left as it was."
     logits = predict_logits(model, data, device)
-    masks = (data.get(f'{part}_mask') for part in Scores._fields)
     y = data.y.cpu()
-    return Scores(*(score(logits[m.cpu()], y[m.cpu()], metric) if m is not None else float('nan') for m in masks))
+    def on(part):
+        if data.get(part) is None: return float('nan')
+        mask = as_mask(data[part], len(y), part)
+        return score(logits[mask], y[mask], metric)
+    return Scores(*(on(f'{part}_mask') for part in Scores._fields))
 
 # %% ../nbs/04_training.ipynb #history
 class History(list):
     "One dict an epoch: `epoch`, `loss`, `seconds`, and `train`, `val`, `test` where it was evaluated."
     score = 'accuracy'          # what the scores measure
     interrupted = False         # did somebody press Ctrl-C?
-    stopped = False             # did validation, or a callback, end it before its last epoch?
+    stopped = ''                # what ended it before its last epoch: `'patience'`, `'callback'`, or nothing
 
     @property
     def best(self) -> dict:
@@ -182,10 +193,12 @@ def learning_rates(
     warmup:int=0, # number of steps until the full learning rate, growing linearly from `lr / warmup`; 0: none
     schedule='constant', # factor of the learning rate: one of `SCHEDULES`, or a function of the share of steps that is done (0 to 1)
     steps:int=0, # of the whole run; only `'constant'` can do without
-) -> torch.optim.lr_scheduler.LambdaLR: # call its `step` after each step of the optimiser
+) -> torch.optim.lr_scheduler.LRScheduler: # call its `step` after each step of the optimiser
     "A learning rate that warms up and then follows a schedule. Raises `ValueError` for one that cannot be."
     if warmup < 0: raise ValueError(f'warmup={warmup} should be 0 or more')
     if not callable(schedule) and schedule not in SCHEDULES: raise ValueError(f"schedule should be one of {', '.join(map(repr, SCHEDULES))} or a function, not {schedule!r}")
+    if schedule == 'constant':                       # relative to what the rate is, so that others may change it, too
+        return torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1 / max(warmup, 1), total_iters=max(warmup, 1) - 1)
     shape = schedule if callable(schedule) else SCHEDULES[schedule]
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / max(warmup, 1), 1) * shape(min(step / max(steps, 1), 1)))
 
@@ -232,7 +245,7 @@ class Run:
 # %% ../nbs/04_training.ipynb #run-epoch
 @patch
 def train_epoch(self:Run):
-    "One pass over the batches: a new record, with the mean loss of a training node (NaN if there was none)."
+    "One pass over the batches; its record, with the mean loss of a training node (NaN if there was none)."
     self.model.train()
     began, total, nodes = time.perf_counter(), 0., 0
     for i, batch in enumerate(_stream(self.loader, self.device)):
@@ -242,20 +255,22 @@ def train_epoch(self:Run):
         if count: self.schedule.step()
         total, nodes = total + loss * count, nodes + count
         del batch
-    self.history.append(dict(epoch=self.epoch + 1, loss=total / nodes if nodes else math.nan, seconds=time.perf_counter() - began))
+    return dict(epoch=self.epoch + 1, loss=total / nodes if nodes else math.nan, seconds=time.perf_counter() - began)
 
 def advice(batch):
     "What to do about a loss that is not finite."
-    bad = int((~torch.isfinite(batch.x.to_dense())).any(1).sum())
+    bad = int((~torch.isfinite(batch.x.to_dense().reshape(batch.num_nodes, -1))).any(1).sum())
     if bad: return f'the features of {bad} of them are NaN or infinite; mend data.x'
     return 'all features are finite; try a lower learning rate (lr=), or clipped gradients (clip=1.)'
 
 # %% ../nbs/04_training.ipynb #run-best
 @patch
-def evaluate_epoch(self:Run):
-    "Add the scores to the last record, and keep the weights if they are the best so far."
-    self.history[-1] |= evaluate(self.model, self.data, self.device, self.history.score)._asdict()
-    if self.history.best is self.history[-1]: self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+def do_epoch(self:Run, scored):
+    "Train for an epoch, take the scores if it is to be `scored`, and keep the weights if they are the best so far."
+    record = self.train_epoch()
+    if scored: record |= evaluate(self.model, self.data, self.device, self.history.score)._asdict()
+    self.history.append(record)                # whole or, after Ctrl-C on the way, not at all
+    if self.history.best is record: self.best = copy.deepcopy(self.model.state_dict())
 
 @patch
 def restore_best(self:Run):
@@ -271,44 +286,72 @@ def has_stalled(self:Run, patience):
 @patch
 def state(self:Run):
     "What a checkpoint holds."
-    return dict(settings=self.settings, history=list(self.history), score=self.history.score, stopped=self.history.stopped, model=self.model.state_dict(), best=self.best,
+    return dict(settings=self.settings, history=list(self.history), stopped=self.history.stopped, model=self.model.state_dict(), best=self.best,
                 optimizer=self.optimizer.state_dict(), schedule={k: v for k, v in self.schedule.state_dict().items() if k != 'lr_lambdas'}, random=random_state(self.loader, self.device))
 
 @patch
 def load_state(self:Run, state, name):
     "Go on from what a checkpoint holds. Raises `ValueError` if it is of another run."
+    if not {'settings', 'history', 'stopped', 'model', 'best', 'optimizer', 'schedule', 'random'} <= state.keys(): raise ValueError(f'{name} is not the checkpoint of a training run')
     for key, mine in self.settings.items():
-        if (theirs := state['settings'].get(key)) != mine: raise ValueError(f'{name} is of a run with {key}={theirs!r}, this one has {key}={mine!r}: give the same, or a new checkpoint')
+        if (theirs := state['settings'].get(key)) == mine: continue
+        if key in ('model', 'weights'): raise ValueError(f'{name} is of another model: give the same, or a new checkpoint')
+        raise ValueError(f'{name} is of a run with {key}={theirs!r}, this one has {key}={mine!r}: give the same, or a new checkpoint')
     self.model.load_state_dict(state['model'])
     self.optimizer.load_state_dict(state['optimizer'])
-    self.schedule.load_state_dict(state['schedule'] | dict(lr_lambdas=[None]))
-    self.history[:], self.history.score, self.history.stopped, self.best = state['history'], state['score'], state['stopped'], state['best']
+    self.schedule.load_state_dict(state['schedule'] | (dict(lr_lambdas=[None]) if hasattr(self.schedule, 'lr_lambdas') else {}))
+    self.history[:], self.history.stopped, self.best = state['history'], state['stopped'], state['best']
     set_random_state(state['random'], self.loader, self.device)
 
 # %% ../nbs/04_training.ipynb #fit-settings
 def _settings(model, optimizer, loader, epochs, schedule, **others):
     "What the numbers of a run depend on, as plain values."
     others |= dict(schedule='a function' if callable(schedule) else schedule, epochs=epochs if schedule != 'constant' else None)
-    shapes = {name: list(p.shape) for name, p in model.state_dict().items()}
-    return others | dict(model=type(model).__name__, weights=shapes, optimizer=type(optimizer).__name__, batches=len(loader) if hasattr(loader, '__len__') else None)
+    shapes = {name: list(p.shape) for name, p in model.state_dict().items() if isinstance(p, Tensor)}
+    return _plain(others | dict(model=repr(model), weights=shapes, optimizer=type(optimizer).__name__, batches=_length(loader)))
 
-def _at_least(least, **values):
-    for name, value in values.items():
-        if value is not None and not value >= least: raise ValueError(f'{name}={value} should be {least} or more')
+def _length(loader):
+    "Number of batches; None where nobody knows."
+    try: return len(loader)
+    except TypeError: return None
+
+def _check(data, clip, patience, checkpoint, resume, callbacks, **least):
+    "Raise a `ValueError` for what cannot be."
+    for name, (value, lowest) in least.items():
+        if not isinstance(value, (int, np.integer)) or not value >= lowest: raise ValueError(f'{name}={value} should be {lowest} or more')
+    if clip is not None and not clip > 0: raise ValueError(f'clip={clip} should be above 0, or None')
+    if patience is not None and not patience >= 1: raise ValueError(f'patience={patience} should be 1 or more')
+    if patience is not None and (data is None or data.get('val_mask') is None or not data.val_mask.any()): raise ValueError('patience= waits for better validation scores: pass data with validation nodes')
+    if resume and checkpoint is None: raise ValueError('resume=True needs checkpoint=, the file to go on from')
+    if checkpoint is not None and Path(checkpoint).is_dir(): raise ValueError(f'checkpoint={str(checkpoint)!r} is a folder: name a file')
+    if data is not None and data.get('y') is None: raise ValueError('data has no labels y to evaluate by')
+    for part in Scores._fields if data is not None else ():
+        if (mask := data.get(f'{part}_mask')) is None or data.y.ndim != 1: continue
+        unknown = int((data.y.cpu()[as_mask(mask, len(data.y), f'{part}_mask')] < 0).sum())
+        if unknown: raise ValueError(f'{part}_mask has {unknown} nodes without a label (y < 0): leave them out')
+    for f in callbacks:
+        if not callable(f): raise ValueError(f'callbacks should be functions, not {f!r}')
 
 def _start(model, loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed):
     "The `Run` that `fit` is asked for."
     own = optimizer is not None
     if not own: optimizer = torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
-    weight = class_weights(class_weight, data)
+    weight, length = class_weights(class_weight, data), _length(loader)
     settings = _settings(model, optimizer, loader, epochs, schedule, lr=None if own else lr, weight_decay=None if own else weight_decay,
-                         warmup=0 if own else warmup, clip=clip, class_weight=None if weight is None else weight.tolist(), precision=precision, seed=seed)
-    if schedule != 'constant' and not hasattr(loader, '__len__'): raise ValueError(f'schedule={schedule!r} needs a loader that knows its length')
-    rates = learning_rates(optimizer, settings['warmup'], schedule, epochs * len(loader) if schedule != 'constant' else 0)
+                         warmup=0 if own else warmup, clip=clip, class_weight=None if weight is None else weight.tolist(), precision=precision, seed=seed,
+                         metric=None if data is None else check_metric(metric, data.y))
+    if schedule != 'constant' and length is None: raise ValueError(f'schedule={schedule!r} needs a loader that knows its length')
+    rates = learning_rates(optimizer, settings['warmup'], schedule, epochs * (length or 0))
     options = dict(precision=precision, clip=clip, class_weight=None if weight is None else weight.to(device))
     run = Run(model, loader, _with_adj_t(model, data), device, optimizer, rates, settings, step_options=options)
-    if data is not None: run.history.score = check_metric(metric, data.y)
+    if data is not None: run.history.score = settings['metric']
     return run
+
+@torch.no_grad()
+def _initialised(model, loader, device):
+    "`model`, with its weights made if it has left that to the first batch (PyG's `in_channels=-1`)."
+    if any(is_lazy(p) for p in model.parameters()): _logits(model, next(iter(loader)), device)
+    return model
 
 # %% ../nbs/04_training.ipynb #fit
 def fit(
@@ -334,17 +377,18 @@ def fit(
     checkpoint=None, # a file for the state of the run, written every `checkpoint_every` epochs and at the end
     checkpoint_every:int=1, # epochs
     resume:bool=False, # go on from the checkpoint if there is one?
-    callbacks=(), # functions of a `Run`, called after each epoch; one that returns True ends the training
+    callbacks=(), # function of a `Run`, or several, called after each epoch; one that returns True ends the training
 ) -> History:
     "Train `model` on batches of clusters and evaluate it on the whole graph. Raises `FloatingPointError` when the loss is no number any more."
     check_precision(precision)
-    _at_least(0, epochs=epochs); _at_least(1, eval_every=eval_every, patience=patience, checkpoint_every=checkpoint_every)
-    if resume and checkpoint is None: raise ValueError('resume=True needs checkpoint=, the file to go on from')
+    callbacks = [callbacks] if callable(callbacks) else list(callbacks)
+    _check(data, clip, patience, checkpoint, resume, callbacks, epochs=(epochs, 0), eval_every=(eval_every, 1), checkpoint_every=(checkpoint_every, 1))
     device = pick_device(device)
-    run = _start(model.to(device), loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed)
+    run = _start(_initialised(model.to(device), loader, device), loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed)
     hidden = not (sys.stderr.isatty() or in_jupyter()) if progress is None else not progress
     with _seeded(seed, device), tqdm(total=epochs, desc='Training', unit='epoch', disable=hidden) as bar:
         if resume and Path(checkpoint).exists(): run.load_state(read_checkpoint(checkpoint, device), checkpoint); bar.update(run.epoch)
+        if run.epoch > epochs: raise ValueError(f'{checkpoint} is of {run.epoch} epochs already, more than epochs={epochs}')
         try: _train(run, epochs, eval_every, patience, checkpoint, checkpoint_every, callbacks, bar)
         except KeyboardInterrupt: run.history.interrupted = True
         finally:
@@ -354,11 +398,12 @@ def fit(
 # %% ../nbs/04_training.ipynb #train-loop
 def _train(run, epochs, eval_every, patience, checkpoint, checkpoint_every, callbacks, bar):
     "The epochs that are left."
+    if run.history.stopped == 'patience' and not run.has_stalled(patience): run.history.stopped = ''        # resumed with more of it
     while run.epoch < epochs and not run.history.stopped:
-        run.train_epoch()
-        last = run.epoch == epochs
-        if run.data is not None and (run.epoch % eval_every == 0 or last): run.evaluate_epoch()
-        run.history.stopped = not last and run.has_stalled(patience) | any([f(run) is True for f in callbacks])
+        last = run.epoch + 1 == epochs
+        run.do_epoch(scored=run.data is not None and ((run.epoch + 1) % eval_every == 0 or last))
+        asked = any([isinstance(told := f(run), (bool, np.bool_)) and bool(told) for f in callbacks])
+        if not last: run.history.stopped = 'callback' if asked else 'patience' if run.has_stalled(patience) else ''
         if checkpoint is not None and (run.epoch % checkpoint_every == 0 or last or run.history.stopped): write_checkpoint(checkpoint, run.state())
         bar.update(); bar.set_postfix({k: f'{run.history[-1][k]:.3f}' for k in ('loss', 'val') if k in run.history[-1]})
 
@@ -368,6 +413,7 @@ def training_graph(
 ) -> Data: # the nodes of `train_mask` and the edges among them; `n_id` [num_training_nodes]: their numbers in `data`
     "The subgraph of the training nodes. Raises `ValueError` if there are none."
     mask = data.get('train_mask')
+    mask = None if mask is None else as_mask(mask, data.num_nodes, 'train_mask')
     if mask is None or not mask.any(): raise ValueError('there are no training nodes: set data.train_mask, a boolean [num_nodes]')
     out = data.subgraph(mask)
     out.n_id = mask.nonzero().view(-1)
