@@ -24,7 +24,7 @@ from tqdm import tqdm
 from .checkpoint import _plain, random_state, read_checkpoint, set_random_state, write_checkpoint
 from .datasets import atomic_write
 from .metrics import Scores, as_mask, check_metric, score
-from .sparse import to_adj_t
+from .sparse import from_scipy, scipy_csr, to_adj_t
 
 # %% ../nbs/04_training.ipynb #device
 def pick_device(
@@ -297,11 +297,11 @@ def load_state(self:Run, state, name):
         if (theirs := state['settings'].get(key)) == mine: continue
         if key in ('model', 'weights'): raise ValueError(f'{name} is of another model: give the same, or a new checkpoint')
         raise ValueError(f'{name} is of a run with {key}={theirs!r}, this one has {key}={mine!r}: give the same, or a new checkpoint')
+    set_random_state(state['random'], self.loader, self.device)            # first, since it may refuse
     self.model.load_state_dict(state['model'])
     self.optimizer.load_state_dict(state['optimizer'])
     self.schedule.load_state_dict(state['schedule'] | (dict(lr_lambdas=[None]) if hasattr(self.schedule, 'lr_lambdas') else {}))
     self.history[:], self.history.stopped, self.best = state['history'], state['stopped'], state['best']
-    set_random_state(state['random'], self.loader, self.device)
 
 # %% ../nbs/04_training.ipynb #fit-settings
 def _settings(model, optimizer, loader, epochs, schedule, **others):
@@ -415,8 +415,14 @@ def training_graph(
     mask = data.get('train_mask')
     mask = None if mask is None else as_mask(mask, data.num_nodes, 'train_mask')
     if mask is None or not mask.any(): raise ValueError('there are no training nodes: set data.train_mask, a boolean [num_nodes]')
+    nodes, data, x = mask.nonzero().view(-1), copy.copy(data), data.get('x')
+    sparse = isinstance(x, Tensor) and x.layout == torch.sparse_csr
+    for key in ('adj_t', 'x') if sparse else ('adj_t',):
+        if key in data: del data[key]
+    data.num_nodes = len(mask)
     out = data.subgraph(mask)
-    out.n_id = mask.nonzero().view(-1)
+    if sparse: out.x = from_scipy(scipy_csr(x)[nodes.numpy()])
+    out.n_id = nodes
     return out
 
 # %% ../nbs/04_training.ipynb #tensorboard
