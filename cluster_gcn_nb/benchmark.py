@@ -8,7 +8,7 @@ __all__ = ['WORKLOADS', 'NAMES', 'Workload', 'PyGData', 'PyGNet', 'pyg_step', 'S
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #imports
 import copy, statistics, sys, tempfile, threading, time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 import numpy as np

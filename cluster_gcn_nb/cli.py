@@ -7,7 +7,7 @@ __all__ = ['SETTINGS', 'one_line_errors', 'run', 'report', 'check_same_run', 'cl
            'cluster_gcn_stats', 'write_report', 'cluster_gcn_partition', 'cluster_gcn_bench']
 
 # %% ../nbs/09_cli.ipynb #imports
-import json, os, sys, tempfile
+import os, sys, tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
