@@ -119,7 +119,7 @@ def finish(folder, config, model, data, history):
     if folder and history: save_run(folder, config, model, data, history); print(f'results are in {folder}')
     def show(r): return ', '.join(f'{k} {r[k]:.4f}' for k in ('train', 'val', 'test'))
     if history: print(f'{history.score} after {len(history)} epochs: {show(history[-1])}')
-    if history.best: print(f'best validation after {history.best["epoch"]} epochs: {show(history.best)}')
+    if history.best: print(f'best validation in epoch {history.best["epoch"]}: {show(history.best)}')
     if history.interrupted: raise KeyboardInterrupt
 
 # %% ../nbs/09_cli.ipynb #predict
