@@ -193,7 +193,7 @@ class GCN(nn.Module):
         self.dropout, self.norm, self.diag_lambda, self.residual = dropout, norm, diag_lambda, residual
         widths = [in_channels, *[hidden_channels]*(num_layers - 1), out_channels]
         self.layers = nn.ModuleList(GCNLayer(a, b) for a, b in zip(widths, widths[1:]))
-        self.norms = nn.ModuleList(nn.LayerNorm(hidden_channels) if layer_norm else nn.Identity() for _ in range(num_layers - 1))
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden_channels) for _ in range(num_layers - 1)) if layer_norm else None
 
     def forward(self,
         x:Tensor, # [num_nodes, in_channels] float32
@@ -201,8 +201,9 @@ class GCN(nn.Module):
     ) -> Tensor: # [num_nodes, out_channels] float32: logits
         "Logits of all nodes of a batch, or of a whole graph."
         P = self.propagation(graph, len(x), x.dtype)
-        for i, (layer, norm) in enumerate(zip(self.layers, self.norms)):
-            hidden = norm(layer(P, x))
+        for i, layer in enumerate(self.layers[:-1]):
+            hidden = layer(P, x)
+            if self.norms is not None: hidden = self.norms[i](hidden)
             hidden = relu_dropout(hidden, self.dropout) if self.training else hidden.relu_()
             x = hidden + x if self.residual and i else hidden
         return self.layers[-1](P, x)
