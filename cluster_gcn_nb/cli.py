@@ -100,7 +100,7 @@ def cluster_gcn_train(
     out:str=None, # folder for config, history, curves, model, predictions and checkpoint
     resume:bool=False, # go on with the run in that folder, if it was interrupted or should have more epochs?
 ):
-    "Train a GCN on clusters of a graph; without options: on the packaged graph, in about a minute."
+    "Train a GCN on clusters of a graph; without options: on the packaged graph, in a minute or less."
     with one_line_errors():
         config = {k: v for k, v in locals().items() if k not in ('out', 'resume')}
         from cluster_gcn_nb.datasets import dataset_name
