@@ -7,6 +7,7 @@ __all__ = ['ClusterPartition', 'ClusterData', 'ClusterBatch', 'ClusterLoader']
 
 # %% ../nbs/02_batching.ipynb #imports
 import copy, functools, math, sys, weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 import numpy as np
 import torch
@@ -61,6 +62,7 @@ class ClusterData(torch.utils.data.Dataset):
         self.num_parts = partition.num_parts
         self._sort(partition)
 
+    reads_ahead = False         # should a loader make the next batch while the last one is in use?
     def __len__(self): return self.num_parts
     def __repr__(self): return f'{type(self).__name__}({self.num_parts})'
 
@@ -135,8 +137,8 @@ def _sorted(edge_index, before, position, by_target, numbers):
 # %% ../nbs/02_batching.ipynb #cut
 @patch
 def _cut(self:ClusterData, clusters):
-    "Of a batch: the ranges of its permuted nodes, its CSR structure `(indptr, cols)`, and its edges' places in `edge_index` if there are edge attributes."
-    ptr, indptr, index = self._ptr, self.partition.indptr.numpy(), self.partition.index.numpy()
+    "Of a batch: the ranges of its permuted nodes, its CSR structure `(indptr, cols)`, and its edges: ranges of entries, and which of those are kept."
+    ptr, (indptr, index) = self._ptr, self._structure()
     start, stop = ptr[clusters], ptr[clusters + 1]
     nodes = list(zip(start.tolist(), stop.tolist()))
     entries = list(zip(indptr[start].tolist(), indptr[stop].tolist()))
@@ -149,8 +151,11 @@ def _cut(self:ClusterData, clusters):
     kept = np.flatnonzero(inside)
     row_ends = join(indptr[1:], nodes)                                    # among all entries; now among those of the batch
     row_ends -= np.repeat(indptr[stop] - np.cumsum(indptr[stop] - indptr[start]), stop - start)
-    e_id = torch.from_numpy(join(self.partition.edge_perm.numpy(), entries)[kept]).long() if self._edge_keys else None
-    return nodes, torch.from_numpy(before.take(np.append(0, row_ends))), torch.from_numpy(cols.take(kept)), e_id
+    return nodes, torch.from_numpy(before.take(np.append(0, row_ends))), torch.from_numpy(cols.take(kept)), (entries, kept)
+
+@patch
+def _structure(self:ClusterData): # `indptr` [num_nodes + 1] and `index` [num_edges] of the permuted graph
+    return self.partition.indptr.numpy(), self.partition.index.numpy()
 
 # %% ../nbs/02_batching.ipynb #rows
 @dataclass(eq=False)
@@ -313,21 +318,32 @@ def _take(value, ids, dim):
 
 # %% ../nbs/02_batching.ipynb #attributes
 @patch
-def _attributes(self:ClusterData, ranges, e_id, lazy=False):
+def _n_id(self:ClusterData, ranges): return torch.from_numpy(join(self._perm.numpy(), ranges))
+@patch
+def _e_id(self:ClusterData, entries, kept): return torch.from_numpy(join(self.partition.edge_perm.numpy(), entries)[kept]).long()
+@patch
+def _node_value(self:ClusterData, key, ranges, n_id): return _take(self.source[key], n_id, self.source.__cat_dim__(key, self.source[key]))
+@patch
+def _edge_value(self:ClusterData, key, entries, kept, e_id): return _take(self.source[key], e_id, self.source.__cat_dim__(key, self.source[key]))
+@patch(as_prop=True)
+def _x_is_sparse(self:ClusterData): return self.source.x.layout == torch.sparse_csr
+
+@patch
+def _attributes(self:ClusterData, ranges, edges, lazy=False):
     "A copy of the graph's `Data` with node and edge attributes cut down to these ranges of permuted nodes, and these edges; `lazy`: with features that are nearly all zero as `_SparseX`."
-    out, data, n_id = copy.copy(self.source), self.source, torch.from_numpy(join(self._perm.numpy(), ranges))
-    mapping, sparse = _Attributes(data._store._mapping), self._sparse
-    if sparse is not None and not (lazy or data.x.layout == torch.sparse_csr): sparse = None
+    out, n_id = copy.copy(self.source), self._n_id(ranges)
+    mapping, sparse = _Attributes(self.source._store._mapping), self._sparse
+    if sparse is not None and not (lazy or self._x_is_sparse): sparse = None
     if sparse is not None:
         x = _SparseX(*map(torch.from_numpy, join_rows(sparse, ranges)), sparse.shape[1])
-        mapping['x'] = x if data.x.layout == torch.strided else x.csr()
+        mapping['x'] = x.csr() if self._x_is_sparse else x
     for key in self._node_keys:
-        if key != 'x' or sparse is None: mapping[key] = _take(data[key], n_id, data.__cat_dim__(key, data[key]))
-    for key in self._edge_keys: mapping[key] = _take(data[key], e_id, data.__cat_dim__(key, data[key]))
-    if 'num_nodes' in data: mapping['num_nodes'] = len(n_id)
+        if key != 'x' or sparse is None: mapping[key] = self._node_value(key, ranges, n_id)
+    if 'num_nodes' in mapping: mapping['num_nodes'] = len(n_id)
     mapping['n_id'] = n_id
-    if self._edge_keys: mapping['e_id'] = e_id
-    del mapping['edge_index']
+    if self._edge_keys: mapping['e_id'] = self._e_id(*edges)
+    for key in self._edge_keys: mapping[key] = self._edge_value(key, *edges, mapping['e_id'])
+    mapping.pop('edge_index', None)
     out._store.__dict__['_mapping'] = mapping
     return out
 
@@ -342,8 +358,8 @@ def batch(self:ClusterData,
     clusters = clusters.astype(np.int64)
     if len(clusters) and not (0 <= clusters[0] and clusters[-1] < self.num_parts):
         raise IndexError(f'clusters are numbered from 0 to {self.num_parts - 1}, not {clusters[0]} to {clusters[-1]}')
-    ranges, indptr, cols, e_id = self._cut(clusters)
-    out = self._attributes(ranges, e_id, lazy=type(self.source) is Data)
+    ranges, indptr, cols, edges = self._cut(clusters)
+    out = self._attributes(ranges, edges, lazy=type(self.source) is Data)
     rows = _Rows(indptr, cols, self.sparse_format, self.is_undirected, out.get('edge_weight'))
     if type(out) is not Data: out.edge_index = rows.read()          # a class of the user's own
     else:
@@ -358,23 +374,36 @@ def __getitem__(self:ClusterData, i:int):
     if not -len(self) <= i < len(self): raise IndexError(f'there is no cluster {i} of {len(self)}')
     i = int(i) % len(self)
     if not self.keep_inter_cluster_edges: return self.batch([i])
-    indptr, (start, stop) = self.partition.indptr, self._ptr[i:i+2].tolist()
-    entries = slice(int(indptr[start]), int(indptr[stop]))
-    out = self._attributes([(start, stop)], self.partition.edge_perm[entries].long() if self._edge_keys else None)
-    out.edge_index = _Rows(indptr[start:stop+1], self.partition.index[entries], self.sparse_format, False).read()
+    (indptr, index), (start, stop) = self._structure(), self._ptr[i:i+2].tolist()
+    first, last = int(indptr[start]), int(indptr[stop])
+    out = self._attributes([(start, stop)], ([(first, last)], slice(None)))
+    out.edge_index = _Rows(torch.from_numpy(indptr[start:stop+1] - first), torch.from_numpy(index[first:last].copy()), self.sparse_format, False).read()
     return out
 
 @patch(as_prop=True)
 def data(self:ClusterData):
     "The graph's attributes in the order of the clusters, without edges; made when asked for."
-    if not hasattr(self, '_data'): self._data = self._attributes([(0, len(self._perm))], self.partition.edge_perm.long() if self._edge_keys else None)
+    if not hasattr(self, '_data'): self._data = self._attributes([(0, len(self._part))], ([(0, len(self._structure()[1]))], slice(None)))
     return self._data
+
+# %% ../nbs/02_batching.ipynb #ahead
+def _ahead(batches):
+    "The same batches, each made while the one before is in use."
+    batches, end = iter(batches), object()
+    batch = next(batches, end)
+    with ThreadPoolExecutor(1, 'read-ahead') as pool:
+        while batch is not end:
+            coming = pool.submit(next, batches, end)
+            yield batch
+            del batch                       # its memory can serve the next but one
+            batch = coming.result()
+            del coming
 
 # %% ../nbs/02_batching.ipynb #loader
 class ClusterLoader(torch.utils.data.DataLoader):
     "Batches of clusters with the links between them put back. Interface of `torch_geometric.loader.ClusterLoader`."
     def __init__(self,
-        cluster_data:ClusterData, # the clusters
+        cluster_data:ClusterData, # the clusters; of a `ClusterStore`, the next batch is read while the last one is computed
         keep_batches:bool=False, # keep all batches in memory? Only where they are the same each epoch; not with workers
         **kwargs, # of `torch.utils.data.DataLoader`: `batch_size` (clusters in a batch), `shuffle`, `drop_last`, `num_workers`, ...
     ):
@@ -385,6 +414,10 @@ class ClusterLoader(torch.utils.data.DataLoader):
         if keep_batches and kwargs.get('num_workers'): raise ValueError('keep_batches=True needs num_workers=0: kept batches are not made again')
         self.cluster_data, self.kept = cluster_data, {} if keep_batches else None
         super().__init__(range(len(cluster_data)), collate_fn=cluster_data.batch if self.kept is None else self._keep, **kwargs)
+
+    def __iter__(self):
+        ahead = self.cluster_data.reads_ahead and not self.num_workers and self.kept is None         # workers are ahead anyway
+        return _ahead(super().__iter__()) if ahead else super().__iter__()
 
     def _keep(self, clusters):
         "A copy of the kept batch of these clusters; its tensors are shared."

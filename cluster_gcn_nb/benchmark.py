@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WORKLOADS', 'NAMES', 'Workload', 'PyGData', 'PyGNet', 'pyg_step', 'Side', 'dense_products', 'Result', 'compare',
-           'OwnMemory', 'peak_memory', 'memory_report']
+           'peak_memory', 'memory_report']
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #imports
 import copy, statistics, sys, tempfile, threading, time
@@ -21,6 +21,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from .batching import ClusterData, ClusterLoader
 from .datasets import planted_partition
+from .memory import OwnMemory, process_status
 from .model import GCN
 from .partition import Partition, partition_graph
 from .partitioners import call_apart
@@ -197,25 +198,6 @@ def compare(
         if round: result.steps['dense'].append(dense)
     return result
 
-# %% ../nbs/benchmarks/against_pyg.ipynb #status
-def _status(field):
-    "Bytes, from what Linux says of this process; None elsewhere."
-    status = Path('/proc/self/status')
-    if status.exists(): return int(status.read_text().split(f'{field}:')[1].split()[0]) * 1024
-
-class OwnMemory:
-    "Highest anonymous memory of this process while the context lasts, in bytes: `peak`, NaN where the system does not tell."
-    def __enter__(self):
-        self.peak, self.done = float(_status('RssAnon') or 'nan'), threading.Event()
-        self.thread = threading.Thread(target=self.watch, daemon=True)
-        self.thread.start()
-        return self
-
-    def watch(self):
-        while not self.done.wait(.005): self.peak = max(self.peak, _status('RssAnon') or 0)
-
-    def __exit__(self, *_): self.done.set(); self.thread.join()
-
 # %% ../nbs/benchmarks/against_pyg.ipynb #memory
 def _peak_here(side, workload, files, narrow):
     "In the child: seconds to build, bytes at the peak of this process, and of its own memory."
@@ -223,7 +205,7 @@ def _peak_here(side, workload, files, narrow):
     with OwnMemory() as own:
         side = Side(side, workload, *workload.read(files, narrow))
         side.run(3)
-    peak = _status('VmHWM')                  # what `getrusage` says there counts the parent, too
+    peak = process_status('VmHWM')                  # what `getrusage` says there counts the parent, too
     if peak is None:
         import resource
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)

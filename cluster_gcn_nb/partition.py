@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['Partition', 'check_num_parts', 'fill_empty', 'cut_share', 'from_assignment', 'partition_graph', 'has_labels',
-           'PartitionStats', 'parse_memory', 'batch_bytes_per_node', 'auto_num_parts', 'fingerprint',
-           'cached_partition']
+           'PartitionStats', 'batch_bytes_per_node', 'auto_num_parts', 'fingerprint', 'cached_partition']
 
 # %% ../nbs/01_partition.ipynb #imports
 import hashlib, heapq, inspect, json, re, sys, warnings
@@ -18,6 +17,7 @@ from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
 from .datasets import atomic_write
+from .memory import parse_memory
 from .partitioners import METHODS
 from .prepare import check_graph, field, fill_up, integer_weights, node_constraints, undirected_view
 
@@ -299,16 +299,6 @@ def stats(self:Partition,
     return PartitionStats(n, p, int(self.sizes.min()), int(self.sizes.max()), self.balance, self.edge_cut, kept, **extra)
 
 # %% ../nbs/01_partition.ipynb #auto
-def parse_memory(
-    memory, # bytes, or text like '500 MB', '2GB', '1.5 GiB'
-) -> int: # bytes
-    "An amount of memory in bytes. Raises `ValueError`."
-    units = {'': 1, 'B': 1, **{f'{p}B': 1000**i for i, p in enumerate('KMGT', 1)}, **{f'{p}IB': 1024**i for i, p in enumerate('KMGT', 1)}}
-    found = re.fullmatch(r'\s*([0-9]*\.?[0-9]+(?:e[+]?[0-9]{1,2})?)\s*([a-z]*)\s*', str(memory), re.I)
-    if not found or found[2].upper() not in units or not float(found[1]) * units[found[2].upper()] >= 1:
-        raise ValueError(f"memory={memory!r} should be a number of bytes, or like '500 MB' or '2 GiB'")
-    return int(float(found[1]) * units[found[2].upper()])
-
 def batch_bytes_per_node(
     data:Data,
     hidden_channels:int, # width of the hidden layers

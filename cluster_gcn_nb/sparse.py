@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['csr_tensor', 'checked', 'version', 'scipy_csr', 'from_scipy', 'check_constant', 'transpose', 'to_adj_t', 'sort_edges',
-           'is_symmetric', 'spmm', 'sparse_rows', 'join', 'join_rows']
+           'mirror_difference', 'is_symmetric', 'spmm', 'sparse_rows', 'join', 'join_rows']
 
 # %% ../nbs/01a_sparse.ipynb #imports
 import warnings
@@ -167,12 +167,12 @@ def _mix(x):
         x ^= x >> np.uint64(shift)
     return x
 
-def is_symmetric(
+def mirror_difference(
     edge_index:np.ndarray, # [2, num_edges] integers, not negative
     weight:np.ndarray|None=None, # [num_edges] numbers
     chunk:int=2**16, # edges that a thread hashes at once
-) -> bool:
-    "Does every edge have its mirror image, with the same weight?"
+) -> int: # of parts of a graph, the sum modulo 2**64 is that of the whole
+    "Sum of the hashes of all edges, less that of their mirror images, modulo 2**64."
     def difference(i):
         ends = edge_index[:, i:i+chunk].astype(np.uint64)
         hashes = [_mix((a << np.uint64(32)) + b) for a, b in (ends, ends[::-1])]
@@ -181,7 +181,15 @@ def is_symmetric(
             hashes = [_mix(h ^ bits) for h in hashes]
         return int(hashes[0].sum()) - int(hashes[1].sum())
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return sum(pool.map(difference, range(0, edge_index.shape[1], chunk))) % 2**64 == 0
+        return sum(pool.map(difference, range(0, edge_index.shape[1], chunk))) % 2**64
+
+def is_symmetric(
+    edge_index:np.ndarray, # [2, num_edges] integers, not negative
+    weight:np.ndarray|None=None, # [num_edges] numbers
+    **options, # of `mirror_difference`
+) -> bool:
+    "Does every edge have its mirror image, with the same weight?"
+    return mirror_difference(edge_index, weight, **options) == 0
 
 # %% ../nbs/01a_sparse.ipynb #spmm
 def spmm(
