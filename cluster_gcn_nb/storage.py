@@ -21,7 +21,7 @@ from torch_geometric.data import Data
 from tqdm import tqdm
 from .batching import ClusterData, ClusterPartition, _SparseX, _buffers
 from .datasets import Names, _UMASK
-from .memory import parse_memory
+from .memory import as_tensor, parse_memory
 from .partition import Partition, from_assignment
 from .sparse import csr_tensor, join, join_rows, mirror_difference, sparse_rows
 
@@ -415,14 +415,6 @@ def _map(path, about):
         raise ValueError(f"{path} is damaged: it holds {array.dtype.str} of shape {list(array.shape)}, and should hold {about['dtype']} of shape {about['shape']}")
     return array.view(np.ndarray)           # without what `memmap` does at each slice
 
-def _as_tensor(array):
-    "A mapped array as a tensor that shares its memory; not to be written to."
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message='The given NumPy array is not writable')
-        return torch.from_numpy(array)
-
-_as_tensor(np.frombuffer(b'\0', np.uint8))           # torch says it once a process: here, where nobody has to read it
-
 # %% ../nbs/06_storage.ipynb #store
 _Csr = namedtuple('_Csr', 'indptr indices data shape')
 
@@ -438,7 +430,7 @@ class ClusterStore(ClusterData):
         self.num_nodes, self.num_edges, self.num_parts, self.edge_cut = (self.about[k] for k in ('num_nodes', 'num_edges', 'num_parts', 'edge_cut'))
         self.is_undirected, self.sparse_format, self.attributes = (self.about[k] for k in ('is_undirected', 'sparse_format', 'attributes'))
         self._files = {name: _map(self.path/f'{name}.npy', file) for name, file in self.about['files'].items()}
-        self._ptr, self._part = self._files['partptr'][:], _as_tensor(self._files['part'])
+        self._ptr, self._part = self._files['partptr'][:], as_tensor(self._files['part'])
         self._columns = {key: _Column(np.dtype(a['disk']), tuple(a['shape']), *(a[k] for k in ('dtype', 'stored', 'kind', 'axis'))) for key, a in self.attributes.items() if 'disk' in a}
         self._node_keys, self._edge_keys = ([key for key, a in self.attributes.items() if a['level'] == level] for level in ('node', 'edge'))
         self.source = Data()
@@ -596,13 +588,24 @@ def partition(self:ClusterStore) -> ClusterPartition:
     "The partition, with the mapped edges; made when asked for, which takes 24 bytes a node."
     order, assignment = self._n_id([(0, self.num_nodes)]), torch.empty(self.num_nodes, dtype=torch.int64)
     assignment[order] = self._part.long()
-    return ClusterPartition(assignment, self.num_parts, self.edge_cut, self.about['method'], self.about['seed'], _as_tensor(self._files['indptr']), _as_tensor(self._files['index']),
-                            self.sparse_format, _as_tensor(self._files['e_id']) if 'e_id' in self._files else None)
+    def private(name): return torch.from_numpy(np.load(self.path/f'{name}.npy', mmap_mode='c') if math.prod(self._files[name].shape) else self._files[name].copy())   # may be written to: the file stays as it is
+    return ClusterPartition(assignment, self.num_parts, self.edge_cut, self.about['method'], self.about['seed'], private('indptr'), private('index'),
+                            self.sparse_format, private('e_id') if 'e_id' in self._files else None)
 
-@patch(as_prop=True)
-def n_id(self:ClusterStore) -> Tensor: # [num_nodes] integers, mapped: not to be written to
-    "The original number of each node, in the order of the store."
-    return _as_tensor(self._files['n_id'])
+@patch
+def order(self:ClusterStore,
+    start:int, stop:int, # nodes, in the order of the store
+) -> Tensor: # [stop - start] int64
+    "The original numbers of a range of nodes."
+    return self._n_id([(start, stop)])
+
+@patch
+def whole_x(self:ClusterStore,
+    dtype:torch.dtype, # wanted
+): # [num_nodes, num_features] Tensor, mapped: never to be written to; None: not in a file of that type
+    "All features, in the order of the store, if they lie in the file as they are wanted."
+    column = self._columns.get('x')
+    if column is not None and column.stored == column.dtype == str(dtype).removeprefix('torch.') and len(column.shape) == 1 and self._sparse is None: return as_tensor(self._files['node_x'])
 
 @patch
 def labels(self:ClusterStore) -> Data: # `y`, the masks, and what belongs to the whole graph; neither `x` nor edges
@@ -622,6 +625,10 @@ def in_edges(self:ClusterStore,
     "Rows of the transposed adjacency: what flows into these nodes."
     turned = not (self.is_undirected or self.sparse_format == 'csc')
     return self._rows_of('turned_' if turned else '', start, stop)
+
+@patch(as_prop=True)
+def in_indptr(self:ClusterStore): # [num_nodes + 1], mapped: where each row of `in_edges` begins
+    return self._files['indptr' if self.is_undirected or self.sparse_format == 'csc' else 'turned_indptr']
 
 @patch
 def neighbours(self:ClusterStore,
