@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'SCHEDULES', 'pick_device', 'node_loss', 'class_weights', 'check_precision', 'train_step',
-           'predict_logits', 'evaluate', 'History', 'learning_rates', 'Run', 'fit', 'training_graph', 'TensorBoard']
+           'predict_logits', 'evaluate', 'History', 'learning_rates', 'Run', 'training_memory', 'check_budget', 'fit',
+           'training_graph', 'TensorBoard']
 
 # %% ../nbs/04_training.ipynb #imports
 import copy, json, math, sys, time
@@ -23,6 +24,7 @@ from torch_geometric.loader import PrefetchLoader
 from tqdm import tqdm
 from .checkpoint import _plain, random_state, read_checkpoint, set_random_state, write_checkpoint
 from .datasets import atomic_write
+from .memory import OwnMemory, own_memory, parse_memory, show_memory
 from .metrics import Scores, as_mask, check_metric, score
 from .sparse import from_scipy, scipy_csr, to_adj_t
 
@@ -58,7 +60,9 @@ def _to(tensor, device):
 def _features_of(model, data):
     "What `model` wants as its first argument."
     sparse = getattr(data, 'sparse_x', None) if getattr(model, 'takes_sparse_x', False) else None
-    return data.x if sparse is None else sparse
+    x = data.x if sparse is None else sparse
+    if x.dtype not in (torch.float16, torch.bfloat16): return x
+    return x.to(next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32))         # kept in 16 bits to save room
 
 def _logits(model, data, device): return model(_to(_features_of(model, data), device), _to(_graph_of(model, data), device))
 
@@ -141,15 +145,24 @@ def predict_logits(
     try: return _logits(model.to(device).eval(), data, device).cpu()
     finally: model.train(was_training)
 
+# %% ../nbs/04_training.ipynb #labels-of
+def _labels_of(data): # -> `Data` with labels and masks at least
+    return data if data is None or isinstance(data, Data) else data.labels()
+
 # %% ../nbs/04_training.ipynb #evaluate
 def evaluate(
     model:nn.Module,
-    data:Data, # the whole graph (or a batch): `x`, `y`, masks, and `edge_index` or `adj_t`
+    data, # the whole graph (or a batch): a `Data` with `x`, `y`, masks, and `edge_index` or `adj_t`; or a `ClusterStore`
     device=None, # default: where the model is
     metric:str|None=None, # see `score`
+    memory=None, # budget of the process, like '2 GB': see `predict`
 ) -> Scores:
-    "Score `model` on the training, validation and test nodes of `data`; the model's mode is left as it was."
-    logits = predict_logits(model, data, device)
+    "Score `model` on the training, validation and test nodes of `data`; the model's mode is left as it was. A store, or a graph with a budget, is predicted layer by layer."
+    if memory is None and isinstance(data, Data): logits = predict_logits(model, data, device)
+    else:
+        from cluster_gcn_nb.inference import predict
+        logits = predict(model, data, memory, device=device, progress=False)
+    data = _labels_of(data)
     y = data.y.cpu()
     def on(part):
         if data.get(part) is None: return float('nan')
@@ -213,7 +226,7 @@ def _seeded(seed, device):
 
 def _with_adj_t(model, data):
     "`data`, with its `adj_t` made once if `model` wants it."
-    if data is None or getattr(data, 'adj_t', None) is not None or not getattr(model, 'takes_adj_t', False): return data
+    if not isinstance(data, Data) or getattr(data, 'adj_t', None) is not None or not getattr(model, 'takes_adj_t', False): return data
     out = copy.copy(data)
     out.adj_t = to_adj_t(data.edge_index, data.num_nodes, data.get('edge_weight'))
     return out
@@ -230,7 +243,7 @@ class Run:
     "A run of `fit` between two epochs: what callbacks see, and what a checkpoint holds."
     model:nn.Module
     loader:object                  # batches
-    data:Data|None                 # the whole graph
+    data:object                    # the whole graph, as `Data` or in a store, or None
     device:torch.device
     optimizer:torch.optim.Optimizer
     schedule:torch.optim.lr_scheduler.LRScheduler
@@ -238,6 +251,7 @@ class Run:
     history:History = field(default_factory=History)
     best:dict|None = None          # the weights that scored best on the validation nodes
     step_options:dict = field(default_factory=dict) # of `train_step`
+    memory:object = None           # budget of the process, for evaluations
 
     @property
     def epoch(self) -> int: return len(self.history)
@@ -268,7 +282,7 @@ def advice(batch):
 def do_epoch(self:Run, scored):
     "Train for an epoch, take the scores if it is to be `scored`, and keep the weights if they are the best so far."
     record = self.train_epoch()
-    if scored: record |= evaluate(self.model, self.data, self.device, self.history.score)._asdict()
+    if scored: record |= evaluate(self.model, self.data, self.device, self.history.score, self.memory)._asdict()
     self.history.append(record)                # whole or, after Ctrl-C on the way, not at all
     if self.history.best is record: self.best = copy.deepcopy(self.model.state_dict())
 
@@ -332,18 +346,19 @@ def _check(data, clip, patience, checkpoint, resume, callbacks, **least):
     for f in callbacks:
         if not callable(f): raise ValueError(f'callbacks should be functions, not {f!r}')
 
-def _start(model, loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed):
+def _start(model, loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed, memory):
     "The `Run` that `fit` is asked for."
     own = optimizer is not None
     if not own: optimizer = torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
-    weight, length = class_weights(class_weight, data), _length(loader)
+    labels = _labels_of(data)
+    weight, length = class_weights(class_weight, labels), _length(loader)
     settings = _settings(model, optimizer, loader, epochs, schedule, lr=None if own else lr, weight_decay=None if own else weight_decay,
                          warmup=0 if own else warmup, clip=clip, class_weight=None if weight is None else weight.tolist(), precision=precision, seed=seed,
-                         metric=None if data is None else check_metric(metric, data.y))
+                         metric=None if data is None else check_metric(metric, labels.y))
     if schedule != 'constant' and length is None: raise ValueError(f'schedule={schedule!r} needs a loader that knows its length')
     rates = learning_rates(optimizer, settings['warmup'], schedule, epochs * (length or 0))
     options = dict(precision=precision, clip=clip, class_weight=None if weight is None else weight.to(device))
-    run = Run(model, loader, _with_adj_t(model, data), device, optimizer, rates, settings, step_options=options)
+    run = Run(model, loader, _with_adj_t(model, data), device, optimizer, rates, settings, step_options=options, memory=memory)
     if data is not None: run.history.score = settings['metric']
     return run
 
@@ -353,11 +368,70 @@ def _initialised(model, loader, device):
     if any(is_lazy(p) for p in model.parameters()): _logits(model, next(iter(loader)), device)
     return model
 
+# %% ../nbs/04_training.ipynb #heaviest
+def _trial_batches(loader):
+    "Batches that are ever heavier, up to the heaviest that the loader may deal, each with its number of clusters and that of the heaviest; of an unknown loader, its first batch."
+    data, q = getattr(loader, 'cluster_data', None), getattr(loader, 'batch_size', None)
+    if data is None or q is None: yield next(iter(loader)), 1, 1; return
+    indptr = data._structure()[0]
+    nodes, entries = np.diff(data._ptr), np.diff(indptr[data._ptr])
+    order = np.argsort(-(nodes / max(nodes.mean(), 1) + entries / max(entries.mean(), 1)), kind='stable')
+    q, k = min(q, len(data)), 1
+    while True:
+        yield data.batch(order[:k]), k, q
+        if k == q: return
+        k = min(2 * k, q)
+
+def _try_step(run, batch):
+    "Forward and backward, as in training, and nothing changed by it."
+    model, y = run.model, batch.get('y')
+    modes, buffers = [(m, m.training) for m in model.modules()], {k: v.clone() for k, v in model.named_buffers()}
+    try:
+        model.train()
+        with torch.autocast(run.device.type, torch.bfloat16, enabled=PRECISIONS[run.step_options['precision']]): logits = _logits(model, batch, run.device)
+        node_loss(logits.float(), _to(y.clamp(min=0) if y.ndim == 1 else y, run.device)).backward()
+    finally:
+        for m, mode in modes: m.training = mode
+        for p in model.parameters(): p.grad = None
+        with torch.no_grad():
+            for k, v in model.named_buffers(): v.copy_(buffers[k])
+
+# %% ../nbs/04_training.ipynb #budget
+def training_memory(
+    run:Run,
+    memory:int|None=None, # stop as soon as it is clear that more is needed
+) -> tuple: # bytes of anonymous memory at the peak of training, and a text that says of what
+    "What training will need, tried out on the heaviest batches."
+    weights = sum(p.numel() * p.element_size() for p in run.model.parameters())
+    base = own_memory()
+    later = 4 * weights if run.device.type == 'cpu' else weights         # gradients, Adam's two moments, the best weights
+    with torch.random.fork_rng([run.device] if run.device.type == 'cuda' else []):
+        for batch, k, q in _trial_batches(run.loader):
+            with OwnMemory(.0005) as own:
+                ahead = copy.deepcopy(batch.to_dict()) if getattr(getattr(run.loader, 'cluster_data', None), 'reads_ahead', False) else None
+                _try_step(run, batch)
+            needed = base + int(1.1 * (own.peak - base)) + later
+            following = base + (needed - base - later) * min(2, q / k) + later
+            text = f'batches of {q} clusters' if q > 1 or k > 1 else f'batches of {batch.num_nodes:,} nodes'
+            del batch, ahead
+            if memory is not None and following > memory: return int(base + (needed - base - later) * q / k + later), text
+    return needed, text
+
+def check_budget(run:Run, memory):
+    "Raise a `ValueError` unless `run` keeps to `memory`, with what it would take; and unless its evaluations can go layer by layer."
+    from cluster_gcn_nb.inference import _Predictor
+    memory, needed = None if memory is None else parse_memory(memory), 0
+    if memory is not None:
+        base = own_memory()
+        needed, text = training_memory(run, memory)
+        if needed > memory: raise ValueError(f'memory={show_memory(memory)} is too little to train: {text} need about {show_memory(needed)}, {show_memory(base)} of which this process has already. Allow that, or make the batches smaller')
+    if run.data is not None: _Predictor(run.model, run.data, memory, device=run.device)
+
 # %% ../nbs/04_training.ipynb #fit
 def fit(
     model:nn.Module, # any module that maps `(x, edge_index)`, or `(x, adj_t)` if it has `takes_adj_t`, to logits
     loader, # batches, for instance a `ClusterLoader`
-    data:Data|None=None, # the whole graph, for evaluation; None: none
+    data=None, # the whole graph, for evaluation: a `Data` or a `ClusterStore`; None: none
     epochs:int=50, # passes over the loader
     lr:float=.01, # learning rate of Adam
     weight_decay:float=5e-4, # L2 penalty of Adam
@@ -378,13 +452,15 @@ def fit(
     checkpoint_every:int=1, # epochs
     resume:bool=False, # go on from the checkpoint if there is one?
     callbacks=(), # function of a `Run`, or several, called after each epoch; one that returns True ends the training
+    memory=None, # budget for the process's own (anonymous) memory, like '2 GB'; evaluations go layer by layer then, see `predict`
 ) -> History:
-    "Train `model` on batches of clusters and evaluate it on the whole graph. Raises `FloatingPointError` when the loss is no number any more."
+    "Train `model` on batches of clusters and evaluate it on the whole graph. Raises `FloatingPointError` when the loss is no number any more, `ValueError` for a budget that is too small."
     check_precision(precision)
     callbacks = [callbacks] if callable(callbacks) else list(callbacks)
-    _check(data, clip, patience, checkpoint, resume, callbacks, epochs=(epochs, 0), eval_every=(eval_every, 1), checkpoint_every=(checkpoint_every, 1))
+    _check(_labels_of(data), clip, patience, checkpoint, resume, callbacks, epochs=(epochs, 0), eval_every=(eval_every, 1), checkpoint_every=(checkpoint_every, 1))
     device = pick_device(device)
-    run = _start(_initialised(model.to(device), loader, device), loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed)
+    run = _start(_initialised(model.to(device), loader, device), loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed, memory)
+    if memory is not None or not isinstance(data, Data | None): check_budget(run, memory)
     hidden = not (sys.stderr.isatty() or in_jupyter()) if progress is None else not progress
     with _seeded(seed, device), tqdm(total=epochs, desc='Training', unit='epoch', disable=hidden) as bar:
         if resume and Path(checkpoint).exists(): run.load_state(read_checkpoint(checkpoint, device), checkpoint); bar.update(run.epoch)
