@@ -78,4 +78,4 @@ def as_tensor(
         warnings.filterwarnings('ignore', message='The given NumPy array is not writable')
         return torch.from_numpy(array)
 
-as_tensor(np.frombuffer(b'\0', np.uint8))           # torch says it once a process: here, where nobody has to read it
+as_tensor(np.frombuffer(b'\0', np.uint8));          # torch says it once a process: here, where nobody has to read it

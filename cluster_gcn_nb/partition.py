@@ -20,6 +20,7 @@ from .datasets import atomic_write
 from .memory import parse_memory
 from .partitioners import METHODS
 from .prepare import check_graph, field, fill_up, integer_weights, node_constraints, undirected_view
+from .streaming import stream_cut, stream_parts
 
 # %% ../nbs/01_partition.ipynb #container
 @dataclass(eq=False)
@@ -201,9 +202,26 @@ def _warn_of_imbalance(partition, node_weight):
     worst = float(((loads.max(0) - largest) / np.maximum(mean, 1e-9)).max())
     if worst > 1.5: warnings.warn(f'{partition.method} could not balance what was asked: a cluster has {worst:.1f} times its share; ask for fewer clusters, or balance fewer things', stacklevel=4)
 
+# %% ../nbs/01_partition.ipynb #partition_stream
+def _partition_stream(graph, num_parts, method, seed, node_weight, **options):
+    "The partition of a graph that is read in order: of a `ClusterStore`."
+    if method != 'streaming': raise ValueError(f"method {method!r} needs the graph in memory; a store is partitioned by method='streaming', or pass your own assignment")
+    for name, value in options.items():
+        if name in ('num_nodes', 'edge_weight', 'balance', 'auto') and value not in (None, ()): raise ValueError(f'{name}={value!r}: a graph on disk is partitioned without it')
+    n, options = graph.num_nodes, {k: v for k, v in options.items() if k not in ('num_nodes', 'edge_weight', 'balance', 'auto')}
+    check_num_parts(num_parts, n)
+    try: inspect.signature(stream_parts).bind(None, n, 0, num_parts, seed=seed, **options)
+    except TypeError as error: raise ValueError(f'method {method!r} cannot be called so: {error}') from None
+    order = graph.order(0, n).numpy()
+    if node_weight is not None: node_weight = integer_weights(node_weight, n, 'node_weight')[order]
+    part = stream_parts(graph.neighbours, n, graph.num_neighbours, int(num_parts), seed, node_weight, **options)
+    assignment = np.empty(n, np.int64)
+    assignment[order] = part
+    return Partition(torch.from_numpy(assignment), int(num_parts), stream_cut(graph.neighbours, n, graph.num_neighbours, part), method, int(seed))
+
 # %% ../nbs/01_partition.ipynb #partition_graph3
 def partition_graph(
-    data_or_edge_index, # a PyG `Data`, or its `edge_index` [2, num_edges] int64
+    data_or_edge_index, # a PyG `Data`, its `edge_index` [2, num_edges] int64, or (for `method='streaming'`) a `ClusterStore`
     num_parts, # clusters wanted: 1 to `num_nodes`, or 'auto'
     method='metis', # a name in `METHODS`, or your own assignment [num_nodes]
     seed:int=0, # same graph, arguments and seed: same partition (but see `kaminpar`)
@@ -215,6 +233,9 @@ def partition_graph(
     **options, # for the method; see `metis` and `kaminpar`
 ) -> Partition:
     "Cut a graph into `num_parts` clusters, none of them empty. Raises `ValueError` for arguments that make no sense."
+    if hasattr(data_or_edge_index, 'neighbours'):
+        if isinstance(method, str): return _partition_stream(data_or_edge_index, num_parts, method, seed, node_weight, num_nodes=num_nodes, edge_weight=edge_weight, balance=balance, auto=auto, **options)
+        raise ValueError('an assignment of your own goes to ClusterStore.write as it is')
     if isinstance(method, str): return _run(_task(data_or_edge_index, num_parts, method, seed, num_nodes, edge_weight, node_weight, balance, auto, **options))
     if edge_weight is not None or node_weight is not None or len(balance or ()) or auto or options: raise ValueError('with an assignment of your own there is nothing left to choose')
     whole = isinstance(data_or_edge_index, Data)

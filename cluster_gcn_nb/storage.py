@@ -151,7 +151,7 @@ def _as_stream(data, piece, column_of, stored=None):
     "A `Data` as a `GraphStream`, and its odd attributes by name; `column_of` is filled with the columns of the others; `stored`: how `x` is to be kept."
     if data.edge_index is None: raise ValueError('the graph has no edge_index: pass one of shape [2, num_edges], possibly with num_edges = 0')
     n, keys, odd, others = data.num_nodes, {'node': [], 'edge': []}, {}, {}
-    for key in data.keys():
+    for key in data.stores[0].keys():                       # `data.keys()` has them in another order in each process
         if key in ('edge_index', 'adj_t'): continue
         value, level = data[key], 'node' if data.is_node_attr(key) else 'edge' if data.is_edge_attr(key) else 'graph'
         if level == 'graph': others[key] = value
@@ -520,6 +520,7 @@ def store(self:_Scribe, data, partition, features, by_target):
     columns, odd = {}, {}
     stream = data
     if isinstance(data, Data): stream, odd = _as_stream(data, self.piece, columns, features)
+    elif isinstance(data, ClusterStore): raise ValueError('to write a store in another order, pass a GraphStream with its edge_pieces() and the pieces of nodes')
     elif not isinstance(data, GraphStream): raise ValueError(f'a store is written from a Data or a GraphStream, not from {type(data).__name__}')
     given, position, part = self.order(partition, stream.num_nodes)
     num_edges, cut, is_undirected, edge_names = self.edges(stream.edges, position, part, by_target, columns, 'edge' in odd.values())
@@ -529,7 +530,7 @@ def store(self:_Scribe, data, partition, features, by_target):
     for key in about: about[key] |= vars(columns[key]) | dict(disk=columns[key].disk.str, shape=list(columns[key].shape))
     for key, level in odd.items(): about[key] = dict(level=level) | self.odd(key, level, data[key], position)
     for key, value in stream.others.items(): about[key] = dict(level='graph') | self.other(key, value)
-    order = list(data.keys()) if isinstance(data, Data) else list(about)
+    order = list(data.stores[0].keys()) if isinstance(data, Data) else list(about)
     return dict(num_nodes=stream.num_nodes, num_edges=num_edges, num_parts=given.num_parts, edge_cut=cut / max(num_edges, 1), method=given.method, seed=given.seed,
                 is_undirected=is_undirected, sparse_format='csc' if by_target else 'csr', attributes={key: about[key] for key in order if key in about}, files=self.files)
 
@@ -640,6 +641,22 @@ def neighbours(self:ClusterStore,
     more, others, _ = self._rows_of('turned_', start, stop)
     rows = np.concatenate([np.repeat(np.arange(stop - start), np.diff(p)) for p in (indptr, more)])
     return indptr + more, np.concatenate([cols, others])[np.argsort(rows, kind='stable')], None
+
+@patch(as_prop=True)
+def num_neighbours(self:ClusterStore) -> int: return self.num_edges * (1 if self.is_undirected else 2)     # entries of all rows of `neighbours`
+
+@patch
+def edge_pieces(self:ClusterStore,
+    rows:int=2**14, # nodes whose edges come at once
+): # -> generator of dicts: `edge_index` [2, n] int64 in original numbers, and edge attributes
+    "The edges in pieces, for a `GraphStream`: to write the graph anew, in the order of another partition."
+    for start in range(0, self.num_nodes, rows):
+        stop = min(start + rows, self.num_nodes)
+        indptr = self._files['indptr'][start:stop+1]
+        entries = [(int(indptr[0]), int(indptr[-1]))]
+        ends = [np.repeat(join(self._files['n_id'], [(start, stop)]), np.diff(indptr)), self._files['n_id'][join(self._files['index'], entries)]]
+        yield dict(edge_index=np.stack(ends if self.sparse_format == 'csr' else ends[::-1]).astype(np.int64)) | {
+            key: self._edge_value(key, entries, slice(None), None) for key in self._edge_keys if self.attributes[key]['kind'] != 'texts'}
 
 @patch
 def _rows_of(self:ClusterStore, prefix, start, stop):
