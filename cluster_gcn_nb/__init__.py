@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'partition_graph', 'Partition', 'ClusterData',
-           'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History']
+           'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream']
 
 # %% ../nbs/index.ipynb #names
 _NAMES = dict(load_dataset='datasets', graph_stats='datasets', planted_partition='datasets', load_graph='files', partition_graph='partition', Partition='partition',
-              ClusterData='batching', ClusterLoader='batching', GCN='model', fit='training', evaluate='training', History='training')
+              ClusterData='batching', ClusterLoader='batching', GCN='model', fit='training', evaluate='training', History='training',
+              predict='inference', ClusterStore='storage', GraphStream='storage')
 
 def __getattr__(name):
     "Import a public name when it is first used: `import cluster_gcn_nb` itself stays quick."
@@ -21,4 +22,4 @@ def __getattr__(name):
 def __dir__(): return sorted({*globals(), *_NAMES})
 
 # %% ../nbs/index.ipynb #all
-_all_ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'partition_graph', 'Partition', 'ClusterData', 'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History']
+_all_ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'partition_graph', 'Partition', 'ClusterData', 'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream']

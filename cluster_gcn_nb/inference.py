@@ -22,7 +22,7 @@ from torch_geometric.nn.models.basic_gnn import BasicGNN
 from tqdm import tqdm
 from .batching import ClusterData
 from .datasets import atomic_write
-from .memory import as_tensor, own_memory, parse_memory, show_memory
+from .memory import as_tensor, give_back, own_memory, parse_memory, show_memory
 from .metrics import Scores, as_mask, score
 from .model import GCN, row_scales
 from .sparse import csr_tensor, from_scipy, scipy_csr, spmm, to_adj_t
@@ -272,6 +272,7 @@ def make_plan(
     row = num_nodes * itemsize
     layers, result = row * (max(a + b for a, b in zip(widths, widths[1:])) + 2 * has_scales), 0 if out_on_disk else row * widths[-1]
     if memory is None: return Plan(2**28, layers, result, on_disk)
+    give_back()
     own, least = own_memory(), max(_LEAST, largest_row)
     left = memory - own - result - least
     if left < 0:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PALETTE', 'link_counts', 'plot_link_blocks', 'plot_permuted', 'plot_label_entropy', 'plot_edges_kept', 'plot_sizes',
-           'plot_batches', 'plot_history', 'plot_spread', 'plot_step_times']
+           'plot_batches', 'plot_history', 'plot_spread', 'plot_step_times', 'plot_memory']
 
 # %% ../nbs/08_plots.ipynb #imports
 from itertools import cycle
@@ -201,5 +201,25 @@ def plot_step_times(
     ax.set(xscale='log', xlabel='milliseconds a step, loading included', yticks=range(len(results)), yticklabels=list(results), ylim=(len(results) - .4, -.6))
     ax.set_xlim(right=ax.get_xlim()[1] * 3)
     ax.legend(loc='lower center', bbox_to_anchor=(.5, 1), ncols=3, frameon=False, fontsize=8)
+    ax.spines[['top', 'right']].set_visible(False)
+    return ax
+
+# %% ../nbs/08_plots.ipynb #plot_memory
+def plot_memory(
+    stages:dict, # by name: pairs of (seconds from the stage's beginning, bytes), as `OwnMemory.trace` has them
+    base:float=0, # bytes to leave out of all
+    lines=None, # by label: bytes, each drawn as a horizontal line
+    ax:Axes|None=None,
+) -> Axes:
+    "Anonymous memory of a process over time, its stages one after the other."
+    ax, start = _axes(ax, figsize=(7.2, 3.6)), 0.
+    for i, ((name, trace), colour) in enumerate(zip(stages.items(), cycle(PALETTE))):
+        seconds, size = np.asarray(trace, float).T
+        ax.fill_between(start + seconds, np.maximum(size - base, 0) / 1e6, color=colour, alpha=.35, lw=0)
+        ax.plot(start + seconds, np.maximum(size - base, 0) / 1e6, color=colour, lw=1, label=name)
+        start += seconds[-1]
+    for (label, size), style in zip((lines or {}).items(), cycle(['-', '--', ':'])): ax.axhline(size / 1e6, color='0.25', ls=style, lw=1.2, label=label)
+    ax.set(xlabel='seconds', ylabel='own memory' + (' beyond the start' if base else '') + ' (MB)', xlim=(0, start), ylim=(0, None))
+    ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, .5), frameon=False)
     ax.spines[['top', 'right']].set_visible(False)
     return ax

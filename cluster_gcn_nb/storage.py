@@ -287,7 +287,8 @@ def nodes(self:_Scribe, pieces, position, column_of, stored):
         for piece in pieces:
             if spill is None:
                 names = list(piece)
-                for key in names: column_of[key] = _column(piece[key], stored=stored) if key not in column_of or (key == 'x' and stored) else column_of[key]
+                for key in names: column_of[key] = column_of.get(key) if key in column_of and (key != 'x' or stored is None) else _column(piece[key], stored=stored if key == 'x' else None)
+                if stored and 'x' not in names: raise ValueError(f'features={stored!r} is for x, and these nodes have none; they have {names}')
                 spill = self.spill('nodes', n, [('row', np.int32)] + [(f'a {k}', column_of[k].disk, column_of[k].shape) for k in names])
             _check_names(piece, names, 'nodes')
             length = len(next(iter(piece.values()))) if piece else 0

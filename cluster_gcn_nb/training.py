@@ -24,7 +24,7 @@ from torch_geometric.loader import PrefetchLoader
 from tqdm import tqdm
 from .checkpoint import _plain, random_state, read_checkpoint, set_random_state, write_checkpoint
 from .datasets import atomic_write
-from .memory import OwnMemory, own_memory, parse_memory, show_memory
+from .memory import OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .metrics import Scores, as_mask, check_metric, score
 from .sparse import from_scipy, scipy_csr, to_adj_t
 
@@ -422,6 +422,7 @@ def check_budget(run:Run, memory):
     from cluster_gcn_nb.inference import _Predictor
     memory, needed = None if memory is None else parse_memory(memory), 0
     if memory is not None:
+        give_back()
         base = own_memory()
         needed, text = training_memory(run, memory)
         if needed > memory: raise ValueError(f'memory={show_memory(memory)} is too little to train: {text} need about {show_memory(needed)}, {show_memory(base)} of which this process has already. Allow that, or make the batches smaller')
