@@ -54,7 +54,7 @@ def run(
         "Only now, with nothing left to be wrong, does this run take the place of an earlier one."
         if folder and not resume and run.epoch == 1: save_config(folder, config); (folder/'checkpoint').unlink(missing_ok=True)
     history = fit(model, loader, data, config['epochs'], config['lr'], config['weight_decay'], device=config['device'], seed=config['seed'],
-                  schedule=config['schedule'], patience=config['patience'], callbacks=[begun, report], **keep)
+                  schedule=config['schedule'], patience=config['patience'], callbacks=[begun, report], memory=config['memory'], **keep)
     return model, data, history
 
 def report(run):
@@ -69,7 +69,7 @@ def check_same_run(
 ):
     "Raise `ValueError` unless `folder` holds a run with the same options (but for the number of epochs, and where it runs)."
     from cluster_gcn_nb.runs import read_config
-    free = 'epochs', 'device', 'root', 'patience'
+    free = 'epochs', 'device', 'root', 'patience', 'memory'
     if not (Path(folder)/'checkpoint').is_file(): raise ValueError(f'there is no run to resume in {folder}')
     before = read_config(folder)
     for key, value in config.items():
@@ -94,7 +94,8 @@ def cluster_gcn_train(
     lr:float=.01, # learning rate
     schedule:str='constant', # of the learning rate: constant, linear or cosine
     patience:int=None, # stop after so many epochs without a better validation score
-    method:str='metis', # partitioner: metis or random
+    memory:str=None, # what the process may have of its own, like '2 GB'
+    method:str='metis', # partitioner: metis, kaminpar, streaming or random
     seed:int=0, # of partition, initial weights, shuffling and dropout
     device:str='auto', # auto, cpu or cuda
     out:str=None, # folder for config, history, curves, model, predictions and checkpoint
@@ -126,11 +127,12 @@ def finish(folder, config, model, data, history):
 @call_parse
 def cluster_gcn_predict(
     run:str, # folder that cluster_gcn_train --out has written
-    graph:str=None, # Debian, DebianTags, Cora, CiteSeer, PubMed, or a file with edge_index and x: .npz, .pt (default: the run's own)
+    graph:str=None, # Debian, DebianTags, Cora, CiteSeer, PubMed, a file with edge_index and x (.npz, .pt), or the folder of a ClusterStore (default: the run's own)
     out:str='predictions.csv', # file for the predictions: .csv or .parquet
     all_probabilities:bool=False, # one column for each class?
     root:str=None, # folder with the Planetoid files (default: $CLUSTER_GCN_DATA, or a cache folder)
     device:str='auto', # auto, cpu or cuda
+    memory:str=None, # what the process may have of its own, like '2 GB'
 ):
     "Predict the classes of a graph's nodes with a trained model."
     with one_line_errors():
@@ -140,8 +142,11 @@ def cluster_gcn_predict(
         found, (_, config) = pick_device(device), load_run(run)
         check_table(out)                        # a file that cannot be written should not cost the time to predict
         if not graph and 'dataset' not in config: raise ValueError(f'{run} does not say which graph it is of; name one by --graph')
-        data = load_graph(graph or config['dataset'], root)
-        table = predict_graph(run, data, found, all_probabilities)
+        if graph and (Path(graph)/'store.json').is_file():
+            from cluster_gcn_nb.storage import ClusterStore
+            data = ClusterStore(graph)
+        else: data = load_graph(graph or config['dataset'], root)
+        table = predict_graph(run, data, found, all_probabilities, memory)
         write_table(out, table)
         print(f"{len(table['node']):,} predictions are in {out}")
 
@@ -187,7 +192,7 @@ def write_report(
 def cluster_gcn_partition(
     graph:str='Debian', # Debian, DebianTags, Cora, CiteSeer, PubMed, or a file: .pt, .npz, .csv, .tsv, .txt, .edges
     num_parts:str='auto', # clusters to cut the graph into, or auto
-    method:str='metis', # partitioner: metis, kaminpar or random
+    method:str='metis', # partitioner: metis, kaminpar, streaming or random
     recursive:bool=False, # METIS by halving again and again?
     seed:int=0, # of the partitioner
     balance:str='', # more to balance, separated by commas: edges, train_mask, y or other fields of the graph

@@ -143,7 +143,7 @@ def save_run(
 ):
     "Write config, history, curves, weights and predictions of a run to `out`."
     import matplotlib.pyplot as plt
-    logits = predict_logits(model, data)
+    logits = _all_logits(model, data, None, config.get('memory'))
     with atomic_write(out/'model.npz') as tmp, open(tmp, 'wb') as f: np.savez(f, **{k: v.cpu().numpy() for k, v in model.state_dict().items()})
     digest = hashlib.sha256((out/'model.npz').read_bytes()).hexdigest()
     save_config(out, config | dict(num_features=data.num_features, class_names=class_names(data, logits.shape[1]), multi_label=data.y.ndim == 2, model_sha256=digest))
@@ -172,14 +172,24 @@ def load_run(
     return model.eval(), config
 
 # %% ../nbs/04a_runs.ipynb #predict
+def _all_logits(model, data, device, memory):
+    "At once where that may be, else layer by layer."
+    if memory is None and isinstance(data, Data): return predict_logits(model, data, device)
+    from cluster_gcn_nb.inference import predict
+    return predict(model, data, memory, device=device)
+
 def predict_graph(
     folder, # of a run
-    data:Data, # a graph with features `x` like those that the run was trained on
+    data, # a graph with features `x` like those that the run was trained on: a `Data` or a `ClusterStore`
     device='cpu', # where to compute
     all_probabilities:bool=False, # see `prediction_table`
+    memory=None, # budget of the process, like '2 GB': see `predict`; a store is predicted layer by layer in any case
 ) -> dict: # columns by name, one entry a node
     "The predictions of a run's model for a graph. Raises `ValueError` if the features do not fit."
     model, config = load_run(folder)
+    if not isinstance(data, Data):
+        if data.num_features != config['num_features']: raise ValueError(f"the store has {data.num_features} features a node; the model wants {config['num_features']}")
+        return prediction_table(data.labels(), _all_logits(model, data, device, memory), config['class_names'], config['multi_label'], all_probabilities)
     x = data.get('x')
     if not isinstance(x, Tensor): raise ValueError(f"the graph has no tensor x of features; the model wants one of shape [num_nodes, {config['num_features']}]")
     if x.ndim != 2 or tuple(x.shape) != (data.num_nodes, config['num_features']):
@@ -188,4 +198,4 @@ def predict_graph(
     data.x = (x.to_dense() if x.layout != torch.sparse_csr else x).to(next(model.parameters()).dtype)
     bad = int((~torch.isfinite(data.x.to_dense())).any(1).sum())
     if bad: raise ValueError(f'the features of {bad} nodes are NaN or infinite: mend x')
-    return prediction_table(data, predict_logits(model, data, device), config['class_names'], config['multi_label'], all_probabilities)
+    return prediction_table(data, _all_logits(model, data, device, memory), config['class_names'], config['multi_label'], all_probabilities)
