@@ -341,8 +341,10 @@ def _attributes(self:ClusterData, ranges, edges, lazy=False):
         if key != 'x' or sparse is None: mapping[key] = self._node_value(key, ranges, n_id)
     if 'num_nodes' in mapping: mapping['num_nodes'] = len(n_id)
     mapping['n_id'] = n_id
-    if self._edge_keys: mapping['e_id'] = self._e_id(*edges)
-    for key in self._edge_keys: mapping[key] = self._edge_value(key, *edges, mapping['e_id'])
+    if self._edge_keys:
+        e_id = self._e_id(*edges)
+        for key in self._edge_keys: mapping[key] = self._edge_value(key, *edges, e_id)
+        mapping['e_id'] = e_id              # last, and so instead of one that the graph has
     mapping.pop('edge_index', None)
     out._store.__dict__['_mapping'] = mapping
     return out
@@ -389,11 +391,13 @@ def data(self:ClusterData):
 # %% ../nbs/02_batching.ipynb #ahead
 def _ahead(batches):
     "The same batches, each made while the one before is in use."
-    batches, end = iter(batches), object()
-    batch = next(batches, end)
+    batches, end, inference = iter(batches), object(), torch.is_inference_mode_enabled()
+    def following():
+        with torch.inference_mode(inference): return next(batches, end)         # a mode belongs to a thread
+    batch = following()
     with ThreadPoolExecutor(1, 'read-ahead') as pool:
         while batch is not end:
-            coming = pool.submit(next, batches, end)
+            coming = pool.submit(following)
             yield batch
             del batch                       # its memory can serve the next but one
             batch = coming.result()
@@ -416,7 +420,8 @@ class ClusterLoader(torch.utils.data.DataLoader):
         super().__init__(range(len(cluster_data)), collate_fn=cluster_data.batch if self.kept is None else self._keep, **kwargs)
 
     def __iter__(self):
-        ahead = self.cluster_data.reads_ahead and not self.num_workers and self.kept is None         # workers are ahead anyway
+        known = all(type(s).__module__.startswith('torch.utils.data') for s in (self.sampler, self.batch_sampler) if s is not None)     # others may draw random numbers at any time
+        ahead = self.cluster_data.reads_ahead and known and not self.num_workers and self.kept is None         # workers are ahead anyway
         return _ahead(super().__iter__()) if ahead else super().__iter__()
 
     def _keep(self, clusters):

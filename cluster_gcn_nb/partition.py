@@ -206,9 +206,9 @@ def _warn_of_imbalance(partition, node_weight):
 def _partition_stream(graph, num_parts, method, seed, node_weight, **options):
     "The partition of a graph that is read in order: of a `ClusterStore`."
     if method != 'streaming': raise ValueError(f"method {method!r} needs the graph in memory; a store is partitioned by method='streaming', or pass your own assignment")
-    for name, value in options.items():
-        if name in ('num_nodes', 'edge_weight', 'balance', 'auto') and value not in (None, ()): raise ValueError(f'{name}={value!r}: a graph on disk is partitioned without it')
-    n, options = graph.num_nodes, {k: v for k, v in options.items() if k not in ('num_nodes', 'edge_weight', 'balance', 'auto')}
+    n, free = graph.num_nodes, dict(num_nodes=options.pop('num_nodes'), edge_weight=options.pop('edge_weight'), balance=options.pop('balance'), auto=options.pop('auto'))
+    for name, value in free.items():
+        if value is not None and not (isinstance(value, tuple) and not value) and not (name == 'num_nodes' and value == n): raise ValueError(f'{name}={value!r:.80}: a graph on disk is partitioned without it')
     check_num_parts(num_parts, n)
     try: inspect.signature(stream_parts).bind(None, n, 0, num_parts, seed=seed, **options)
     except TypeError as error: raise ValueError(f'method {method!r} cannot be called so: {error}') from None
@@ -233,7 +233,7 @@ def partition_graph(
     **options, # for the method; see `metis` and `kaminpar`
 ) -> Partition:
     "Cut a graph into `num_parts` clusters, none of them empty. Raises `ValueError` for arguments that make no sense."
-    if hasattr(data_or_edge_index, 'neighbours'):
+    if not isinstance(data_or_edge_index, (Data, Tensor)) and hasattr(data_or_edge_index, 'neighbours'):
         if isinstance(method, str): return _partition_stream(data_or_edge_index, num_parts, method, seed, node_weight, num_nodes=num_nodes, edge_weight=edge_weight, balance=balance, auto=auto, **options)
         raise ValueError('an assignment of your own goes to ClusterStore.write as it is')
     if isinstance(method, str): return _run(_task(data_or_edge_index, num_parts, method, seed, num_nodes, edge_weight, node_weight, balance, auto, **options))

@@ -6,7 +6,7 @@
 __all__ = ['FORMAT', 'VERSION', 'GraphStream', 'StoredNames', 'ClusterStore', 'edge_pieces']
 
 # %% ../nbs/06_storage.ipynb #imports
-import glob, hashlib, json, math, os, re, shutil, tempfile, warnings
+import ctypes, glob, hashlib, json, math, os, re, shutil, tempfile, warnings
 from collections import namedtuple
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +23,8 @@ from .batching import ClusterData, ClusterPartition, _SparseX, _buffers
 from .datasets import Names, _UMASK
 from .memory import as_tensor, parse_memory
 from .partition import Partition, from_assignment
-from .sparse import csr_tensor, join, join_rows, mirror_difference, sparse_rows
+from .prepare import check_graph
+from .sparse import csr_tensor, join, join_rows, mirror_difference, sort_entries, sparse_rows
 
 # %% ../nbs/06_storage.ipynb #file
 class _ArrayFile:
@@ -97,6 +98,24 @@ class GraphStream:
     edges:object                 # pieces: integers [2, n]; or dicts of such an `edge_index` and attributes of these n edges
     nodes:object=()              # pieces, nodes in order: dicts of attributes of the next n nodes, such as `x` [n, num_features] and `y` [n]
     others:dict=field(default_factory=dict) # what belongs to the graph as a whole, such as `num_classes`
+    used:set=field(default_factory=set, init=False, repr=False) # generators that have been read
+
+    def pieces(self, name): # of 'edges' or 'nodes'
+        "The pieces, anew each time; they may be given as a list, a generator (once), or a function that makes one. Raises `ValueError`."
+        given = getattr(self, name)
+        given = given() if callable(given) else given
+        if not hasattr(given, '__iter__') or isinstance(given, (dict, str, Tensor, np.ndarray)): raise ValueError(f'{name} should be an iterable of pieces, not a {type(given).__name__}')
+        if hasattr(given, '__next__') and not callable(getattr(self, name)):
+            if name in self.used: raise ValueError(f'the {name} of this GraphStream have been read already, and a generator gives them once: pass a list, or a function that returns a generator')
+            self.used.add(name)
+        return iter(given)
+
+    def checked(self): # -> itself
+        n = self.num_nodes
+        if isinstance(n, bool) or not hasattr(n, '__index__') or not 1 <= int(n) < 2**31: raise ValueError(f'num_nodes={n!r} should be an integer from 1 to {2**31 - 1:,}')
+        if not isinstance(self.others, dict) or not all(isinstance(key, str) for key in self.others): raise ValueError(f'others should be a dict with texts for names, not {self.others!r:.80}')
+        self.num_nodes = int(n)
+        return self
 
 # %% ../nbs/06_storage.ipynb #columns
 @dataclass
@@ -108,6 +127,15 @@ class _Column:
     stored:str                   # the number format in the file
     kind:str='tensor'            # or 'ndarray' or 'list'
     axis:int=0                   # where rows are, in a batch
+
+    @property
+    def about(self): return vars(self) | dict(disk=self.disk.str, shape=list(self.shape))            # for JSON
+
+@contextmanager
+def _named(key):
+    "Errors of this block say which field cannot be kept."
+    try: yield
+    except (TypeError, RuntimeError, AttributeError, NotImplementedError, OverflowError) as error: raise ValueError(f'the field {key!r} cannot be kept in a store: {str(error).splitlines()[0]}') from None
 
 def _column(value, kind='tensor', axis=0, stored=None):
     "The `_Column` for a first piece [n, ...]; `stored` names another float format for the file."
@@ -126,14 +154,15 @@ def _column(value, kind='tensor', axis=0, stored=None):
 def _to_disk(value, column, key):
     "A piece [n, ...] as it goes to the file. Raises `ValueError` where it is of another shape or type, or numbers are too large for the file's format."
     if column.kind == 'tensor':
-        value = torch.as_tensor(value).detach().cpu()
+        value = torch.as_tensor(value).detach().cpu().resolve_conj().resolve_neg()
         if str(value.dtype).removeprefix('torch.') != column.dtype: raise ValueError(f'{key} is {column.dtype} in the first piece, and {value.dtype} in a later one')
         if column.stored != column.dtype:
             narrow = value.to(getattr(torch, column.stored))
             if (narrow.isinf() & value.isfinite()).any(): raise ValueError(f'{key} holds {float(value[narrow.isinf() & value.isfinite()][0]):.6g}, too large for {column.stored}; use bfloat16 or float32')
             value = narrow
         value = (value.contiguous().view(torch.int16) if column.stored == 'bfloat16' else value).numpy().view(column.disk)
-    value = np.asarray(value, column.disk)
+    value = np.asarray(value)
+    if value.dtype != column.disk: raise ValueError(f'{key} is {column.disk} in the first piece, and {value.dtype} in a later one')
     if value.shape[1:] != column.shape: raise ValueError(f'{key} has rows of shape {list(column.shape)} in the first piece, and {list(value.shape[1:])} in a later one')
     return value
 
@@ -150,6 +179,10 @@ def _from_disk(rows, column): # array, of our own or mapped -> tensor, array or 
 def _as_stream(data, piece, column_of, stored=None):
     "A `Data` as a `GraphStream`, and its odd attributes by name; `column_of` is filled with the columns of the others; `stored`: how `x` is to be kept."
     if data.edge_index is None: raise ValueError('the graph has no edge_index: pass one of shape [2, num_edges], possibly with num_edges = 0')
+    check_graph(data.edge_index[:, :0], data.num_nodes)
+    x, weight = data.get('x'), data.get('edge_weight')
+    if stored is not None and (not isinstance(x, Tensor) or x.layout != torch.strided): raise ValueError(f'features={stored!r} is for a dense tensor x; the graph has ' + ('none' if x is None else f'a {type(x).__name__}' + (f' of layout {x.layout}' if isinstance(x, Tensor) else '')))
+    if weight is not None and (not isinstance(weight, Tensor) or weight.is_complex() or weight.shape != (data.num_edges,)): raise ValueError(f'edge_weight should be a tensor of real numbers, one an edge, shape [{data.num_edges}], not {getattr(weight, "dtype", type(weight).__name__)} of shape {list(getattr(weight, "shape", []))}')
     n, keys, odd, others = data.num_nodes, {'node': [], 'edge': []}, {}, {}
     for key in data.stores[0].keys():                       # `data.keys()` has them in another order in each process
         if key in ('edge_index', 'adj_t'): continue
@@ -159,24 +192,27 @@ def _as_stream(data, piece, column_of, stored=None):
         elif key == 'x' and level == 'node' and stored is None and sparse_rows(value) is not None: odd[key] = level
         else:
             keys[level].append(key)
-            column_of[key] = _columned(data, key, value)
-    def cut(key, i, n):
-        column, value = column_of[key], data[key]
+            column_of[level, key] = _columned(data, key, value)
+    def cut(level, key, i, n):
+        column, value = column_of[level, key], data[key]
         if column.kind == 'list': return np.asarray(value[i:i+n], column.disk)
         return (value.movedim(column.axis, 0) if isinstance(value, Tensor) else np.moveaxis(value, column.axis, 0))[i:i+n]
-    edges = (dict(edge_index=data.edge_index[:, i:i+piece], **{key: cut(key, i, piece) for key in keys['edge']}) for i in range(0, data.num_edges, piece))
+    edges = (dict(edge_index=data.edge_index[:, i:i+piece], **{key: cut('edge', key, i, piece) for key in keys['edge']}) for i in range(0, max(data.num_edges, 1), piece))
     rows = max(piece // 64, 1)
-    nodes = ({key: cut(key, i, rows) for key in keys['node']} for i in range(0, n, rows)) if keys['node'] else ()
+    nodes = ({key: cut('node', key, i, rows) for key in keys['node']} for i in range(0, n, rows)) if keys['node'] else ()
     return GraphStream(n, edges, nodes, others), odd
 
 def _columned(data, key, value):
     "The column of an attribute of a `Data`. Raises `ValueError` where it cannot be kept."
     try:
-        if isinstance(value, (list, tuple)): return _column(value, kind='list')
+        if isinstance(value, (list, tuple)):
+            again = np.asarray(value).tolist()
+            if again != list(value) or [type(v) for v in again] != [type(v) for v in value]: raise ValueError('its entries are not all texts or all numbers of one kind')
+            return _column(value, kind='list')
         axis = data.__cat_dim__(key, value) % value.ndim
         first = value.narrow(axis, 0, 0).movedim(axis, 0) if isinstance(value, Tensor) else np.moveaxis(value, axis, 0)[:0]
         return _column(first, 'tensor' if isinstance(value, Tensor) else 'ndarray', axis)
-    except (ValueError, TypeError, AttributeError) as error: raise ValueError(f'the field {key!r} ({type(value).__name__}) cannot be kept in a store: {error}. Delete it, or make it a tensor') from None
+    except (ValueError, TypeError, AttributeError, RuntimeError, NotImplementedError) as error: raise ValueError(f'the field {key!r} ({type(value).__name__}) cannot be kept in a store: {str(error).splitlines()[0]}. Delete it, or make it a tensor') from None
 
 # %% ../nbs/06_storage.ipynb #scribe
 class _Scribe:
@@ -212,7 +248,7 @@ def rows(self:_Scribe, prefix, spill, num_rows, num_cols, total, attributes=(), 
             by_row = sp.coo_array((np.arange(len(records)), (records['row'] - np.int32(start), records['col'])), shape=(stop - start, num_cols))
             by_row.has_canonical_format = True          # "no duplicates": SciPy would add them up
             by_row = by_row.tocsr()
-            if ordered: by_row.sort_indices()
+            if ordered: sort_entries(by_row, numbered=True)
             indptr.append(by_row.indptr[1:] + np.int64(before))
             index.append(by_row.indices)
             for field, name in attributes: extra[name].append(records[field][by_row.data])
@@ -229,13 +265,16 @@ def edges(self:_Scribe, pieces, position, part, by_target, column_of, numbered=F
         for piece in _pieces(pieces, self.piece):
             ends, first = _ends(piece, n), spill is None
             if first: names = [key for key in piece if key != 'edge_index']
+            if 'edge_weight' in names and first: _check_weight(piece['edge_weight'])
             _check_names(piece, ['edge_index', *names], 'edges')
-            for key in names if first else (): column_of.setdefault(key, _column(piece[key]))
-            if first: spill = self.spill('edges', n, [('row', np.int32), ('col', np.int32)] + ([('e_id', np.int64)] if names or numbered else []) + [(f'a {k}', column_of[k].disk, column_of[k].shape) for k in names])
+            for key in names if first else ():
+                with _named(key): column_of.setdefault(('edge', key), _column(piece[key]))
+            if first: columns = {key: column_of['edge', key] for key in names}
+            if first: spill = self.spill('edges', n, [('row', np.int32), ('col', np.int32)] + ([('e_id', np.int64)] if names or numbered else []) + [(f'a {k}', columns[k].disk, columns[k].shape) for k in names])
             records, (src, dst) = np.empty(ends.shape[1], spill.dtype), position[ends]
             records['row'], records['col'] = (dst, src) if by_target else (src, dst)
             if names or numbered: records['e_id'] = np.arange(count, count + len(records))
-            for key in names: records[f'a {key}'] = _rows_of(piece[key], column_of[key], key, len(records))
+            for key in names: records[f'a {key}'] = _rows_of(piece[key], columns[key], key, len(records))
             spill.add(records)
             weight = np.asarray(_as_floats(piece['edge_weight'])) if 'edge_weight' in names else None
             if weight is not None and weight.shape != (len(records),): raise ValueError(f'edge_weight should have one number an edge, shape [{len(records)}], not {list(weight.shape)}')
@@ -250,12 +289,13 @@ def _pieces(pieces, most):
     "Pieces of edges as dicts, large ones in several."
     for piece in pieces:
         piece = dict(piece) if isinstance(piece, dict) else dict(edge_index=piece)
+        if not all(isinstance(key, str) for key in piece): raise ValueError(f'attributes are named by texts, not by {list(piece)}')
         if 'edge_index' not in piece: raise ValueError(f"a piece of edges has no 'edge_index'; it has {', '.join(map(repr, piece)) or 'nothing'}")
         ends = piece['edge_index'] if isinstance(piece['edge_index'], Tensor) else np.asarray(piece['edge_index'])
         if ends.ndim != 2 or len(ends) != 2: raise ValueError(f'a piece of edges should have shape [2, n], not {list(ends.shape)}')
         for key, value in piece.items():
-            if key != 'edge_index' and len(value) != ends.shape[1]: raise ValueError(f'a piece has {ends.shape[1]} edges, but {len(value)} rows of {key!r}')
-        for i in range(0, ends.shape[1], most):
+            if key != 'edge_index' and (not hasattr(value, '__len__') or len(value) != ends.shape[1]): raise ValueError(f'a piece has {ends.shape[1]} edges, but {len(value) if hasattr(value, "__len__") else "no"} rows of {key!r}')
+        for i in range(0, max(ends.shape[1], 1), most):
             yield {key: ends[:, i:i+most] if key == 'edge_index' else value[i:i+most] for key, value in piece.items()}
 
 def _ends(piece, num_nodes):
@@ -263,20 +303,26 @@ def _ends(piece, num_nodes):
     ends = piece['edge_index']
     ends = ends.cpu().numpy() if isinstance(ends, Tensor) else ends
     if ends.dtype.kind not in 'iu': raise ValueError(f'edges should be integers, not {ends.dtype}')
-    low, high = int(ends.min()), int(ends.max())
+    low, high = (int(ends.min()), int(ends.max())) if ends.size else (0, 0)
     if low < 0 or high >= num_nodes: raise ValueError(f'an edge names node {low if low < 0 else high}, but there are {num_nodes} nodes (numbered from 0)')
     return ends
+
+def _check_weight(weight):
+    if np.ndim(weight) != 1 or not (isinstance(weight, (Tensor, np.ndarray)) and torch.as_tensor(weight).dtype not in (torch.complex64, torch.complex128)): raise ValueError(f'edge_weight should be real numbers, one an edge, not {getattr(weight, "dtype", type(weight).__name__)} of shape {list(np.shape(weight))}')
 
 def _check_names(piece, names, what):
     if sorted(piece) != sorted(names): raise ValueError(f'the first piece of {what} has {sorted(names)}, a later one {sorted(piece)}')
 
 def _rows_of(value, column, key, n):
-    value = _to_disk(value, column, key)
+    with _named(key): value = _to_disk(value, column, key)
     if len(value) != n: raise ValueError(f'a piece has {n} rows, but {len(value)} of {key!r}')
     return value
 
 def _as_floats(weight): return torch.as_tensor(weight).detach().cpu().double()
-def _file_name(key): return re.sub(r'\W', '_', key) + ('' if re.fullmatch(r'\w+', key) else hashlib.sha256(key.encode()).hexdigest()[:8])
+def _file_name(key):
+    "A name of its own for every key, in characters that every file system keeps apart."
+    if re.fullmatch('[a-z][a-z0-9_]{0,40}', key): return key
+    return re.sub('[^a-z0-9_]', '_', key.lower())[:40] + '-' + hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:12]
 
 # %% ../nbs/06_storage.ipynb #scribe-nodes
 @patch
@@ -285,26 +331,34 @@ def nodes(self:_Scribe, pieces, position, column_of, stored):
     spill, names, n, count = None, [], len(position), 0
     with self.bar('Nodes', 2 * n, ' nodes') as bar:
         for piece in pieces:
+            if not isinstance(piece, dict) or not piece: raise ValueError(f'a piece of nodes should be a dict of attributes by name, not {piece!r:.80}')
+            for key, value in piece.items():
+                if not isinstance(key, str) or key in ('edge_index', 'num_nodes', 'adj_t'): raise ValueError(f'an attribute of nodes cannot be called {key!r}')
+                if not hasattr(value, '__len__') or np.ndim(value) == 0: raise ValueError(f'{key} should have one row a node, not {value!r:.80}')
             if spill is None:
                 names = list(piece)
-                for key in names: column_of[key] = column_of.get(key) if key in column_of and (key != 'x' or stored is None) else _column(piece[key], stored=stored if key == 'x' else None)
+                for key in names:
+                    with _named(key): column_of['node', key] = column_of['node', key] if ('node', key) in column_of and (key != 'x' or stored is None) else _column(piece[key], stored=stored if key == 'x' else None)
+                columns = {key: column_of['node', key] for key in names}
                 if stored and 'x' not in names: raise ValueError(f'features={stored!r} is for x, and these nodes have none; they have {names}')
-                spill = self.spill('nodes', n, [('row', np.int32)] + [(f'a {k}', column_of[k].disk, column_of[k].shape) for k in names])
+                spill = self.spill('nodes', n, [('row', np.int32)] + [(f'a {k}', columns[k].disk, columns[k].shape) for k in names])
             _check_names(piece, names, 'nodes')
-            length = len(next(iter(piece.values()))) if piece else 0
+            lengths = {key: len(value) for key, value in piece.items()}
+            if len(set(lengths.values())) > 1: raise ValueError(f'a piece of nodes should have as many rows of each attribute, not {lengths}')
+            length = next(iter(lengths.values()))
             if count + length > n: raise ValueError(f'there are more than num_nodes={n} rows of {names[0]!r}')
             for i in range(0, length, max(self.limit // 4 // spill.dtype.itemsize, 1)):
                 part = {key: value[i:i + max(self.limit // 4 // spill.dtype.itemsize, 1)] for key, value in piece.items()}
                 rows = len(part[names[0]])
                 records = np.empty(rows, spill.dtype)
                 records['row'] = position[count:count+rows]
-                for key in names: records[f'a {key}'] = _rows_of(part[key], column_of[key], key, rows)
+                for key in names: records[f'a {key}'] = _rows_of(part[key], columns[key], key, rows)
                 spill.add(records)
                 count += rows
                 bar.update(rows)
         if spill is None: return []
         if count < n: raise ValueError(f'there are num_nodes={n} nodes, but only {count} rows of {names[0]!r}')
-        files = {key: self.open(f'node_{_file_name(key)}', column_of[key].disk, (n, *column_of[key].shape)) for key in names}
+        files = {key: self.open(f'node_{_file_name(key)}', columns[key].disk, (n, *columns[key].shape)) for key in names}
         for start, stop, records in spill:
             order = np.argsort(records['row'])
             for key, file in files.items(): file.append(records[f'a {key}'][order])
@@ -332,8 +386,8 @@ def sparse(self:_Scribe, x, position):
 def texts(self:_Scribe, name, texts):
     "Write texts in UTF-8."
     encoded = [text.encode('utf-8', 'surrogatepass') for text in texts]
-    self.write(f'{name}_ends', np.cumsum([0] + [len(text) for text in encoded]))
-    self.write(name, np.frombuffer(b''.join(encoded), np.uint8))
+    self.write(f'ends_{name}', np.cumsum([0] + [len(text) for text in encoded]))
+    self.write(f'texts_{name}', np.frombuffer(b''.join(encoded), np.uint8))
 
 # %% ../nbs/06_storage.ipynb #texts
 class _Texts:
@@ -355,33 +409,53 @@ try: import fcntl
 except ImportError: fcntl = None            # Windows: what killed writers leave behind stays
 
 def _held(file) -> bool:
-    "Lock an open file; False if another process has locked it."
+    "Lock an open file; False if another process has locked or removed it."
     try: fcntl and fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError: return False
-    return True
+    return os.fstat(file.fileno()).st_nlink > 0
 
 def _sweep(path):
     "Remove what killed writers of `path` have left."
     for lock in path.parent.glob(f'.{glob.escape(path.name)}.*.partial/lock') if fcntl else ():
-        with open(lock) as file:
-            if _held(file): shutil.rmtree(lock.parent, ignore_errors=True)
+        try:
+            with open(lock) as file:
+                if _held(file): shutil.rmtree(lock.parent, ignore_errors=True)
+        except FileNotFoundError: pass          # its owner was quicker
+
+def _exchange(a, b) -> bool:
+    "Let two paths change places in one step, where the system can."
+    try: return ctypes.CDLL(None).renameat2(-100, os.fsencode(a), -100, os.fsencode(b), 2) == 0         # AT_FDCWD, RENAME_EXCHANGE
+    except (OSError, AttributeError, TypeError): return False
+
+def _take_place(folder, path, replace):
+    "Rename `folder` to `path`; with `replace`, what was there is in `folder` then. Either is whole at every moment."
+    if not replace:
+        if path.exists(): raise FileExistsError(f'{path} has appeared while the store was written')
+        return os.rename(folder, path)
+    if _exchange(folder, path): return
+    aside = folder.with_suffix('.replaced')
+    try: os.rename(path, aside); os.rename(folder, path)
+    except BaseException:
+        if aside.exists() and not path.exists(): os.rename(aside, path)
+        raise
+    os.rename(aside, folder)
 
 @contextmanager
-def _beside(path):
-    "Gives a folder beside `path`, which takes its place when the block ends well, and vanishes when it does not."
+def _beside(path, replaceable=lambda path: False):
+    "Gives a folder beside `path`, which takes its place when the block ends well, and vanishes when it does not; `replaceable` says whether what is there may go."
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
-    folder = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', suffix='.partial', dir=path.parent))
-    try:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', suffix='.partial', dir=path.parent))
         with open(folder/'lock', 'w') as lock:
-            _held(lock)
-            yield folder
-        (folder/'lock').unlink()
-        os.chmod(folder, 0o777 & ~_UMASK)           # mkdtemp makes folders that only their owner may read
-        if path.exists(): os.rename(path, folder/'replaced')
-        os.rename(folder, path)
-        shutil.rmtree(path/'replaced', ignore_errors=True)
-    finally: shutil.rmtree(folder, ignore_errors=True)
+            if not _held(lock): continue                # swept away before it was locked
+            try:
+                yield folder
+                os.chmod(folder, 0o777 & ~_UMASK)       # mkdtemp makes folders that only their owner may read
+                _take_place(folder, path, path.exists() and replaceable(path))
+                (path/'lock').unlink()
+            finally: shutil.rmtree(folder, ignore_errors=True)
+        return
 
 # %% ../nbs/06_storage.ipynb #meta
 FORMAT, VERSION = 'cluster_gcn_nb store', 1
@@ -400,7 +474,7 @@ def _read_meta(path):
     try:
         found = json.loads(file.read_text(encoding='utf-8'))
         kind, version = found.get('format'), found.get('version')
-    except (ValueError, AttributeError) as error: raise ValueError(f'{file} is damaged: {error}') from None
+    except (ValueError, AttributeError, RecursionError) as error: raise ValueError(f'{file} is damaged: {error}') from None
     if kind != FORMAT: raise ValueError(f'{file} is not of a ClusterStore: its format is {kind!r}, not {FORMAT!r}')
     if version != VERSION: raise ValueError(f'{path} has version {version} of the format, and this version of cluster_gcn_nb reads {VERSION}: write it anew with ClusterStore.write')
     if found.get('sha256') != _digest(found.get('store')): raise ValueError(f'{file} is damaged: its content does not match its checksum')
@@ -411,7 +485,7 @@ def _map(path, about):
     "An array file, mapped for reading. Raises `ValueError` if it is not what `about` says."
     try: array = np.load(path, mmap_mode='r', allow_pickle=False) if math.prod(about['shape']) else np.load(path, allow_pickle=False)
     except FileNotFoundError: raise ValueError(f'{path.parent} is not whole: {path.name} is missing') from None
-    except (ValueError, EOFError, OSError) as error: raise ValueError(f'{path} is damaged: {error}') from None
+    except Exception as error: raise ValueError(f'{path} is damaged: {error}') from None         # NumPy reads headers as Python: anything may be wrong with them
     if (array.dtype.str, list(array.shape)) != (about['dtype'], about['shape']):
         raise ValueError(f"{path} is damaged: it holds {array.dtype.str} of shape {list(array.shape)}, and should hold {about['dtype']} of shape {about['shape']}")
     return array.view(np.ndarray)           # without what `memmap` does at each slice
@@ -426,12 +500,18 @@ class ClusterStore(ClusterData):
     def __init__(self,
         path, # of the folder that `ClusterStore.write` made
     ):
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self.about, self.fingerprint = _read_meta(self.path)
+        try: self._open()
+        except (KeyError, TypeError, AttributeError, IndexError) as error: raise ValueError(f'{self.path} is damaged: store.json lacks something or holds nonsense ({error!r})') from None
+
+    def _open(self):
         self.num_nodes, self.num_edges, self.num_parts, self.edge_cut = (self.about[k] for k in ('num_nodes', 'num_edges', 'num_parts', 'edge_cut'))
         self.is_undirected, self.sparse_format, self.attributes = (self.about[k] for k in ('is_undirected', 'sparse_format', 'attributes'))
         self._files = {name: _map(self.path/f'{name}.npy', file) for name, file in self.about['files'].items()}
-        self._ptr, self._part = self._files['partptr'][:], as_tensor(self._files['part'])
+        self._ptr, self._part, (indptr, index) = self._files['partptr'].copy(), as_tensor(self._files['part']), self._structure()
+        if not (len(self._part) == len(indptr) - 1 == self.num_nodes == self._ptr[-1] and len(index) == self.num_edges == indptr[-1] and len(self._ptr) == self.num_parts + 1 and self._ptr[0] == 0 and (np.diff(self._ptr) > 0).all()):
+            raise ValueError(f'{self.path} is damaged: numbers of nodes, edges and clusters do not fit; write the store anew')
         self._columns = {key: _Column(np.dtype(a['disk']), tuple(a['shape']), *(a[k] for k in ('dtype', 'stored', 'kind', 'axis'))) for key, a in self.attributes.items() if 'disk' in a}
         self._node_keys, self._edge_keys = ([key for key, a in self.attributes.items() if a['level'] == level] for level in ('node', 'edge'))
         self.source = Data()
@@ -443,11 +523,16 @@ class ClusterStore(ClusterData):
 
     @property
     def nbytes(self) -> int:
-        "Bytes on disk."
-        return sum(f.stat().st_size for f in self.path.iterdir())
+        "Bytes of all arrays on disk."
+        return sum(file.nbytes for file in self._files.values())
 
-    def __getstate__(self): return self.path
-    def __setstate__(self, path): self.__init__(path)           # in another process: mapped there
+    def __getstate__(self): return self.path, self.fingerprint
+    def __setstate__(self, state): # in another process: mapped there
+        path, fingerprint = state
+        self.__init__(path)
+        if self.fingerprint != fingerprint: raise ValueError(f'{path} holds another store than the one that was opened: open it anew')
+
+    def _damaged(self, what): return ValueError(f'{self.path} is damaged: {what}; verify() tells which files are, write the store anew')
 
 # %% ../nbs/06_storage.ipynb #store-values
 @patch
@@ -458,10 +543,29 @@ def _whole(self:ClusterStore, key, a):
     return _from_disk(self._files[f'graph_{_file_name(key)}'].copy(), self._columns[key])
 
 @patch
-def _texts(self:ClusterStore, key): return _Texts(self._files[f'texts_{_file_name(key)}_ends'], self._files[f'texts_{_file_name(key)}'])
+def _texts(self:ClusterStore, key): return _Texts(self._files[f'ends_{_file_name(key)}'], self._files[f'texts_{_file_name(key)}'])
 
 @patch
 def _structure(self:ClusterStore): return self._files['indptr'], self._files['index']
+
+@patch
+def _checked(self:ClusterStore, indptr, cols, width):
+    "Raise a `ValueError` unless these make rows of a matrix: native code would read and write where nothing is."
+    if int(indptr[0]) or int(indptr[-1]) != len(cols) or (np.diff(indptr) < 0).any() or len(cols) and not 0 <= int(cols.min()) <= int(cols.max()) < width: raise self._damaged('edges or features of these nodes make no matrix')
+    return indptr, cols
+
+@patch
+def _cut(self:ClusterStore, clusters):
+    try: nodes, indptr, cols, edges = ClusterData._cut(self, clusters)
+    except (IndexError, ValueError, RuntimeError) as error: raise self._damaged(f'the edges of clusters {clusters.tolist()[:8]} cannot be read ({error})') from None
+    self._checked(indptr.numpy(), cols.numpy(), len(indptr) - 1)
+    return nodes, indptr, cols, edges
+
+@patch
+def _sparse_rows(self:ClusterStore, ranges):
+    "`indptr`, `cols` and `values` of sparse features."
+    indptr, cols, values = join_rows(self._sparse, ranges)
+    return *self._checked(indptr, cols, self._sparse.shape[1]), values
 @patch
 def _n_id(self:ClusterStore, ranges): return torch.from_numpy(join(self._files['n_id'], ranges).astype(np.int64))
 @patch
@@ -470,10 +574,10 @@ def _e_id(self:ClusterStore, entries, kept): return torch.from_numpy(join(self._
 @patch
 def _node_value(self:ClusterStore, key, ranges, n_id):
     kind = self.attributes[key]['kind']
-    if kind == 'sparse': return _SparseX(*map(torch.from_numpy, join_rows(self._sparse, ranges)), self._sparse.shape[1]).read()
+    if kind == 'sparse': return _SparseX(*map(torch.from_numpy, self._sparse_rows(ranges)), self._sparse.shape[1]).read()
     if kind == 'texts': return [text for a, b in ranges for text in self._texts(key)[a:b]]
     file, column = self._files[f'node_{_file_name(key)}'], self._columns[key]
-    if file.dtype.kind not in 'biuf' or sum(b - a for a, b in ranges) * file[:1].nbytes < 2**20: return _from_disk(join(file, ranges), column)
+    if column.kind != 'tensor' or sum(b - a for a, b in ranges) * file[:1].nbytes < 2**20: return _from_disk(join(file, ranges), column)
     shape = (sum(b - a for a, b in ranges), *file.shape[1:])
     lent = _buffers.empty(shape, torch.from_numpy(np.empty(0, file.dtype)).dtype).numpy()
     return _from_disk(np.concatenate([file[a:b] for a, b in ranges], out=lent), column)
@@ -498,21 +602,31 @@ def write(cls,
     path, # of the folder to make
     features:str|None=None, # number format of `x` on disk: 'float32', 'float16' or 'bfloat16' (batches have the type that `x` had); default: as it is
     sparse_format:str='csr', # edges sorted by source ('csr') or by target ('csc')
-    memory='500 MB', # for buffers; besides, it takes 40 bytes a node, and what `data` takes
+    memory='500 MB', # for buffers; besides, it takes 40 bytes a node, 50 an edge of the node with most edges, and of a `Data` whose features are nearly all zero, these as sparse rows
     overwrite:bool=False, # may it take the place of a store that is there?
     progress:bool|None=None, # show progress bars? None: on terminals
 ):
-    "Write a graph in the order of its clusters and open it. Raises `ValueError` for what cannot be kept, `FileExistsError`. What is interrupted leaves nothing that opens."
-    path, memory = Path(path), parse_memory(memory)
+    "Write a graph in the order of its clusters and open it; what does not fit in the buffers is sorted in the folder that the store will be. Raises `ValueError` for what cannot be kept, `FileExistsError`. What is interrupted leaves nothing that opens."
+    path, memory = Path(path).resolve(), parse_memory(memory)
     if sparse_format not in ('csr', 'csc'): raise ValueError(f"sparse_format should be 'csr' or 'csc', not {sparse_format!r}")
     if features not in (None, 'float32', 'float16', 'bfloat16'): raise ValueError(f"features should be 'float32', 'float16' or 'bfloat16', not {features!r}")
-    if path.exists() and not (overwrite and (path/'store.json').is_file()):
-        raise FileExistsError(f'{path} exists' + (': overwrite=True puts a new store in its place' if (path/'store.json').is_file() else ' and is no ClusterStore: name another path'))
-    with _beside(path) as folder:
+    if path.exists(): _check_replaceable(path, overwrite)
+    with _beside(path, lambda path: _check_replaceable(path, overwrite)) as folder:
         scribe = _Scribe(folder, memory, None if progress is None else not progress)
         _write_meta(folder, scribe.store(data, partition, features, sparse_format == 'csc'))
         for spill in folder.glob('*.spill'): shutil.rmtree(spill)
     return cls(path)
+
+# %% ../nbs/06_storage.ipynb #replaceable
+def _check_replaceable(path, overwrite):
+    "True if a store may take the place of what is at `path`; else `FileExistsError`."
+    if not (path/'store.json').is_file(): raise FileExistsError(f'{path} exists and is no ClusterStore: name another path')
+    if not overwrite: raise FileExistsError(f'{path} exists: overwrite=True puts a new store in its place')
+    try: own = {'store.json', *(f'{name}.npy' for name in _read_meta(path)[0]['files'])}
+    except (ValueError, KeyError, TypeError): return True               # damaged: it goes
+    foreign = sorted(f.name for f in path.iterdir() if f.name not in own)
+    if foreign: raise FileExistsError(f"{path} also holds {', '.join(foreign[:5])}, which overwriting would delete: move that away, or name another path")
+    return True
 
 # %% ../nbs/06_storage.ipynb #scribe-store
 @patch
@@ -523,22 +637,26 @@ def store(self:_Scribe, data, partition, features, by_target):
     if isinstance(data, Data): stream, odd = _as_stream(data, self.piece, columns, features)
     elif isinstance(data, ClusterStore): raise ValueError('to write a store in another order, pass a GraphStream with its edge_pieces() and the pieces of nodes')
     elif not isinstance(data, GraphStream): raise ValueError(f'a store is written from a Data or a GraphStream, not from {type(data).__name__}')
+    elif taken := {'edge_index', 'num_nodes', 'adj_t'} & set(stream.checked().others): raise ValueError(f'others cannot hold {sorted(taken)}')
+    stream.checked()
     given, position, part = self.order(partition, stream.num_nodes)
-    num_edges, cut, is_undirected, edge_names = self.edges(stream.edges, position, part, by_target, columns, 'edge' in odd.values())
+    num_edges, cut, is_undirected, edge_names = self.edges(stream.pieces('edges'), position, part, by_target, columns, 'edge' in odd.values())
     if not is_undirected: self.transposed(stream.num_nodes, num_edges, 'edge_weight' in edge_names)
-    node_names = self.nodes(stream.nodes, position, columns, features)
-    about = {key: dict(level='node') for key in node_names} | {key: dict(level='edge') for key in edge_names}
-    for key in about: about[key] |= vars(columns[key]) | dict(disk=columns[key].disk.str, shape=list(columns[key].shape))
+    node_names = self.nodes(stream.pieces('nodes'), position, columns, features)
+    named = [*node_names, *edge_names, *odd, *stream.others]
+    for key in named:
+        if named.count(key) > 1: raise ValueError(f'there are several attributes {key!r}: of nodes, of edges or of the whole graph')
+    about = {key: dict(level='node') | columns['node', key].about for key in node_names} | {key: dict(level='edge') | columns['edge', key].about for key in edge_names}
     for key, level in odd.items(): about[key] = dict(level=level) | self.odd(key, level, data[key], position)
     for key, value in stream.others.items(): about[key] = dict(level='graph') | self.other(key, value)
     order = list(data.stores[0].keys()) if isinstance(data, Data) else list(about)
-    return dict(num_nodes=stream.num_nodes, num_edges=num_edges, num_parts=given.num_parts, edge_cut=cut / max(num_edges, 1), method=given.method, seed=given.seed,
+    return dict(num_nodes=stream.num_nodes, num_edges=num_edges, num_parts=given.num_parts, edge_cut=cut / max(num_edges, 1), method=str(given.method), seed=None if given.seed is None else int(given.seed),
                 is_undirected=is_undirected, sparse_format='csc' if by_target else 'csr', attributes={key: about[key] for key in order if key in about}, files=self.files)
 
 @patch
 def order(self:_Scribe, partition, num_nodes):
     "Write partition and order of the nodes; the `Partition`, each node's place, and the cluster of each place."
-    if partition is None and num_nodes: partition = Partition(torch.zeros(num_nodes, dtype=torch.int64), 1, 0., 'none')
+    if partition is None: partition = Partition(torch.zeros(num_nodes, dtype=torch.int64), 1, 0., 'none')
     if not isinstance(partition, Partition): partition = Partition(partition, None, math.nan)
     partition = from_assignment(partition.assignment, torch.zeros(2, 0, dtype=torch.int64), partition.num_parts, partition.method, partition.seed)
     if len(partition.assignment) != num_nodes: raise ValueError(f'the partition is of {len(partition.assignment)} nodes, the graph has {num_nodes}')
@@ -546,7 +664,7 @@ def order(self:_Scribe, partition, num_nodes):
     position, part = np.empty(num_nodes, np.int32), partition.assignment.numpy()[perm].astype(np.int32)
     position[perm] = np.arange(num_nodes, dtype=np.int32)
     self.write('partptr', partition.partptr.numpy()); self.write('part', part)
-    self.write('n_id', perm.astype(np.int32 if num_nodes < 2**31 else np.int64))
+    self.write('n_id', perm.astype(np.int32))
     return partition, position, part
 
 @patch
@@ -567,32 +685,35 @@ def transposed(self:_Scribe, num_nodes, num_edges, weighted):
 def odd(self:_Scribe, key, level, value, position):
     "Write an attribute that is no array of equal rows; what is to be known of it."
     if key == 'x': return self.sparse(value, position)
-    self.texts(f'texts_{_file_name(key)}', [value[i] for i in np.argsort(position)] if level == 'node' else value)
+    self.texts(_file_name(key), [value[i] for i in np.argsort(position)] if level == 'node' else value)
     return dict(kind='texts')
 
 @patch
 def other(self:_Scribe, key, value):
     "Write an attribute of the whole graph. Raises `ValueError` for what is neither tensor nor plain."
-    if isinstance(value, Names): self.texts(f'texts_{_file_name(key)}', value[:]); return dict(kind='texts')
+    if isinstance(value, Names): self.texts(_file_name(key), value[:]); return dict(kind='texts')
     if isinstance(value, (Tensor, np.ndarray)):
         try: column = _column(value.reshape(1, *value.shape), 'tensor' if isinstance(value, Tensor) else 'ndarray')
         except ValueError as error: raise ValueError(f'the field {key!r} cannot be kept in a store: {error}') from None
         self.write(f'graph_{_file_name(key)}', _to_disk(value.reshape(1, *value.shape), column, key)[0])
-        return vars(column) | dict(disk=column.disk.str, shape=list(column.shape))
+        return column.about
     try: same = json.loads(json.dumps(value)) == value
     except (TypeError, ValueError): same = False
     if not same: raise ValueError(f'the field {key!r} ({type(value).__name__}) cannot be kept in a store: delete it, or make it a tensor, a text, a number, or a list of those')
     return dict(kind='plain', value=value)
 
 # %% ../nbs/06_storage.ipynb #read
+def _no_numbers(numbers): raise ValueError('this store has no numbers of edges (edge_perm): they are written where edges have attributes')
+
 @patch(as_prop=True)
 def partition(self:ClusterStore) -> ClusterPartition:
     "The partition, with the mapped edges; made when asked for, which takes 24 bytes a node."
     order, assignment = self._n_id([(0, self.num_nodes)]), torch.empty(self.num_nodes, dtype=torch.int64)
     assignment[order] = self._part.long()
-    def private(name): return torch.from_numpy(np.load(self.path/f'{name}.npy', mmap_mode='c') if math.prod(self._files[name].shape) else self._files[name].copy())   # may be written to: the file stays as it is
+    if _read_meta(self.path)[1] != self.fingerprint: raise ValueError(f'{self.path} holds another store than the one that was opened: open it anew')
+    def private(name): return torch.from_numpy(np.load(self.path/f'{name}.npy', mmap_mode='c') if self._files[name].size else self._files[name].copy())   # may be written to: the file stays as it is
     return ClusterPartition(assignment, self.num_parts, self.edge_cut, self.about['method'], self.about['seed'], private('indptr'), private('index'),
-                            self.sparse_format, private('e_id') if 'e_id' in self._files else None)
+                            self.sparse_format, private('e_id') if 'e_id' in self._files else None, _no_numbers)
 
 @patch
 def order(self:ClusterStore,
@@ -615,7 +736,7 @@ def labels(self:ClusterStore) -> Data: # `y`, the masks, and what belongs to the
     out, order = Data(num_nodes=self.num_nodes), self._n_id([(0, self.num_nodes)])
     for key, a in self.attributes.items():
         if a['level'] == 'graph' and key != 'num_nodes': out[key] = self.source[key]
-        if key == 'y' or key.endswith('_mask') and a['level'] == 'node':
+        if a['level'] == 'node' and (key == 'y' or key.endswith('_mask')):
             value = self._node_value(key, [(0, self.num_nodes)], order)
             out[key] = torch.empty_like(value).index_copy_(0, order, value) if isinstance(value, Tensor) else [value[i] for i in np.argsort(order.numpy())]
     return out
@@ -664,7 +785,8 @@ def _rows_of(self:ClusterStore, prefix, start, stop):
     indptr = self._files[f'{prefix}indptr'][start:stop+1]
     entries, weight, column = slice(int(indptr[0]), int(indptr[-1])), None, self._columns.get('edge_weight')
     if column is not None and 'edge_weight' in self._edge_keys: weight = _from_disk(self._files['turned_weight' if prefix else 'edge_edge_weight'][entries].copy(), column)
-    return indptr - indptr[0], self._files[f'{prefix}index'][entries], weight
+    if not 0 <= int(indptr[0]) <= int(indptr[-1]) <= self.num_edges: raise self._damaged(f'the edges of nodes {start} to {stop} cannot be read')
+    return *self._checked(indptr - indptr[0], self._files[f'{prefix}index'][entries], self.num_nodes), weight
 
 @patch
 def features(self:ClusterStore,
@@ -673,7 +795,7 @@ def features(self:ClusterStore,
     "Features of a range of nodes."
     if 'x' not in self.attributes: raise ValueError(f'the store {self.path} has no features x')
     if self._sparse is None: return self._node_value('x', [(start, stop)], None)
-    return csr_tensor(*map(torch.from_numpy, join_rows(self._sparse, [(start, stop)])), self._sparse.shape[1], check=False)
+    return csr_tensor(*map(torch.from_numpy, self._sparse_rows([(start, stop)])), self._sparse.shape[1], check=False)
 
 @patch(as_prop=True)
 def num_features(self:ClusterStore) -> int: # width of `x`
@@ -684,7 +806,8 @@ def num_features(self:ClusterStore) -> int: # width of `x`
 def num_classes(self:ClusterStore) -> int: # as the graph says, or by its labels; 0 without labels
     if 'num_classes' in self.source: return self.source['num_classes']
     y = self.labels().get('y')
-    return 0 if y is None else y.shape[1] if y.ndim == 2 else int(y.max()) + 1
+    if not isinstance(y, Tensor) or y.is_floating_point() and y.ndim == 1: return 0
+    return y.shape[1] if y.ndim == 2 else int(y.max()) + 1
 
 # %% ../nbs/06_storage.ipynb #verify
 @patch
@@ -696,10 +819,12 @@ def verify(self:ClusterStore,
     with tqdm(total=self.nbytes, desc='Verifying', unit='B', unit_scale=True, leave=False, disable=None if progress is None else not progress) as bar:
         for name, about in self.about['files'].items():
             sha = hashlib.sha256()
-            with open(self.path/f'{name}.npy', 'rb') as f:
-                while piece := f.read(2**22): sha.update(piece); bar.update(len(piece))
+            try:
+                with open(self.path/f'{name}.npy', 'rb') as f:
+                    while piece := f.read(2**22): sha.update(piece); bar.update(len(piece))
+            except FileNotFoundError: pass
             if sha.hexdigest() != about['sha256']: bad.append(f'{name}.npy')
-    if _read_meta(self.path)[1] != self.fingerprint: bad.append('store.json')
+    if _read_meta(self.path)[1] != self.fingerprint: raise ValueError(f'{self.path} holds another store than the one that was opened: open it anew')
     if bad: raise ValueError(f"{self.path} is damaged: {', '.join(bad)} do not match their checksums; write the store anew")
 
 # %% ../nbs/06_storage.ipynb #edge-pieces
@@ -708,28 +833,31 @@ def edge_pieces(
     piece:int=2**20, # edges to read at once
     undirected:bool=False, # give each edge in the other direction, too?
 ): # -> generator of dicts: `edge_index` [2, n] int64, and `edge_weight` [n] float32 where there are weights
-    "An edge list on disk, in pieces. Lines that begin with # or % are left out. Raises `ValueError` with the line that cannot be read."
+    "An edge list on disk, in pieces. Lines that begin with # or % are left out. Raises `ValueError`."
     path = Path(path)
     if not path.is_file(): raise FileNotFoundError(f'there is no file {path}')
+    if not piece >= 1: raise ValueError(f'piece={piece} should be 1 or more')
     for ends, weight in (_npy_pieces if path.suffix == '.npy' else _text_pieces)(path, piece):
         ends = np.ascontiguousarray(ends, np.int64)
         if undirected: ends, weight = np.concatenate([ends, ends[::-1]], 1), None if weight is None else np.concatenate([weight, weight])
         yield dict(edge_index=ends) | ({} if weight is None else dict(edge_weight=torch.from_numpy(weight.astype(np.float32))))
 
 def _npy_pieces(path, piece):
-    array = np.load(path, mmap_mode='r', allow_pickle=False)
+    try: array = np.load(path, mmap_mode='r', allow_pickle=False)
+    except Exception as error: raise ValueError(f'{path} cannot be read: {error}') from None
     if array.ndim != 2 or 2 not in array.shape or array.dtype.kind not in 'iu': raise ValueError(f'{path} should hold integers of shape [2, num_edges] or [num_edges, 2], not {array.dtype} of shape {list(array.shape)}')
     ends = array if len(array) == 2 else array.T
     for i in range(0, ends.shape[1], piece): yield ends[:, i:i+piece], None
 
 def _text_pieces(path, piece):
-    with open(path, encoding='utf-8') as f:
+    with open(path, encoding='utf-8-sig', errors='replace') as f:
         number = 0
         while lines := list(islice(f, piece)):
             kept = [line for line in lines if line.strip() and line.lstrip()[0] not in '#%']
             if kept:
-                try: table = np.loadtxt(kept, delimiter=',' if ',' in kept[0] else None, ndmin=2, dtype=np.float64 if len(kept[0].replace(',', ' ').split()) == 3 else np.int64)
-                except ValueError as error: raise ValueError(f'{path}, somewhere in lines {number + 1} to {number + len(lines)}: {error}; a line should hold two integers, and perhaps a weight') from None
-                if table.shape[1] not in (2, 3): raise ValueError(f'{path}, line {number + 1}: a line should hold two integers, and perhaps a weight, not {table.shape[1]} numbers')
-                yield table[:, :2].T, table[:, 2] if table.shape[1] == 3 else None
+                columns = len(kept[0].replace(',', ' ').split())
+                if columns not in (2, 3): raise ValueError(f'{path}, about line {number + 1}: a line should hold two integers, and perhaps a weight, not {columns} entries')
+                try: table = np.loadtxt(kept, delimiter=',' if ',' in kept[0] else None, ndmin=1, dtype=[('from', np.int64), ('to', np.int64)] + [('weight', np.float64)] * (columns == 3))
+                except (ValueError, OverflowError) as error: raise ValueError(f'{path}, somewhere in lines {number + 1} to {number + len(lines)}: {error}; a line should hold two integers, and perhaps a weight') from None
+                yield np.stack([table['from'], table['to']]), table['weight'] if columns == 3 else None
             number += len(lines)
