@@ -8,7 +8,7 @@ __all__ = ['Block', 'Step', 'propagation_step', 'conv_step', 'steps_of', 'Plan',
 # %% ../nbs/05_inference.ipynb #imports
 import copy, hashlib, json, os, shutil, sys, tempfile, time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -20,13 +20,15 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 from tqdm import tqdm
+try: import fcntl
+except ImportError: fcntl = None            # Windows
 from .batching import ClusterData
 from .datasets import atomic_write
-from .memory import as_tensor, give_back, own_memory, parse_memory, show_memory
+from .memory import OwnMemory, as_tensor, give_back, map_private, own_memory, parse_memory, show_memory
 from .metrics import Scores, as_mask, score
 from .model import GCN, row_scales
-from .sparse import csr_tensor, from_scipy, scipy_csr, spmm, to_adj_t
-from .training import pick_device, predict_logits
+from .sparse import checked, csr_tensor, from_scipy, scipy_csr, spmm, to_adj_t
+from .training import evaluating, pick_device, predict_logits
 
 # %% ../nbs/05_inference.ipynb #layer
 class _Layer:
@@ -35,6 +37,7 @@ class _Layer:
         self.num_nodes, self.width, self.dtype, self.path, self.done = num_nodes, width, dtype, path, done
         self.data = torch.empty(num_nodes, width, dtype=dtype) if path is None else None
         if path is not None:
+            self.done = done = min(done, path.stat().st_size // max(width * dtype.itemsize, 1)) if done else 0        # rows that are really there
             self.file = open(path, 'r+b' if done else 'wb')
             self.file.truncate(done * width * dtype.itemsize)
             self.file.seek(0, os.SEEK_END)
@@ -49,7 +52,7 @@ class _Layer:
     def whole(self) -> Tensor: # [num_nodes, width], not to be written to
         if self.data is None:
             self.sync(); self.file.close()
-            self.data = as_tensor(np.memmap(self.path, torch.empty(0, dtype=self.dtype).numpy().dtype, 'r', shape=(self.num_nodes, self.width)).view(np.ndarray))
+            self.data = map_private(self.path, torch.empty(0, dtype=self.dtype).numpy().dtype, (self.num_nodes, self.width))
         return self.data
 
 # %% ../nbs/05_inference.ipynb #block
@@ -63,7 +66,7 @@ class Block:
     def num_rows(self) -> int: return self.stop - self.start
     @property
     def rows(self) -> Tensor: return torch.repeat_interleave(torch.from_numpy(np.diff(self.indptr)), output_size=len(self.cols)) # [num_entries] int64
-    def own(self, z): return z[self.start:self.stop]
+    def own(self, z): return z[self.start:self.stop].clone()         # what a user's code gets may be changed by it
 
     def local(self): # nodes beside the block's own, [n]; and each entry's place among own nodes and those, [num_entries] int32
         inside = (self.cols >= self.start) & (self.cols < self.stop)
@@ -86,13 +89,15 @@ def subgraph(self:Block,
 def propagate(self:Block,
     z:Tensor, # [num_nodes, width]: of all nodes
     norm:str, diag_lambda:float=1., # the variant, see `normalize`
-    weighted:bool=True, # count edges by their `edge_weight`, if they have one?
+    weighted:bool=True, # count edges by their `edge_weight`, if they have one? False: all as 1, and a node's self-loops as one, as `GCNConv` does
 ) -> Tensor: # [num_rows, width], on `device`
     "The block's rows of $P Z$. On a CPU nothing is gathered: the product reads the rows of `z` where they lie."
     left, diag = self.scales[norm, diag_lambda, weighted]
-    values = left[self.start:self.stop].index_select(0, self.rows)
+    rows = self.rows
+    values = left[self.start:self.stop].index_select(0, rows)
     if norm == 'sym': values *= left.index_select(0, as_tensor(self.cols))
-    if weighted and self.weight is not None: values *= self.weight.to(values.dtype)
+    if not weighted: values *= rows != as_tensor(self.cols) - self.start
+    elif self.weight is not None: values *= self.weight.to(values.dtype)
     own = self.own(diag)[:, None].to(self.device) * self.own(z).to(self.device)
     if self.device.type == 'cpu': return own.add_(spmm(csr_tensor(self.indptr, as_tensor(self.cols), values, self.num_nodes, check=False), z))
     others, cols = self.local()
@@ -166,13 +171,21 @@ def steps_of(
 
 # %% ../nbs/05_inference.ipynb #whole
 class _Whole:
-    "A `Data` in memory, as `predict` wants a graph."
-    def __init__(self, data):
-        if not isinstance(data.get('x'), Tensor) or data.x.ndim != 2: raise ValueError('the graph has no features: x should be a tensor [num_nodes, num_features]')
-        if data.edge_index is None and data.get('adj_t') is None: raise ValueError('there are no edges: the data have neither edge_index nor adj_t')
-        self.data, self.num_nodes, self.num_features = data, data.num_nodes, data.x.shape[1]
-        adj_t = data.get('adj_t')
-        if adj_t is None: adj_t = to_adj_t(data.edge_index.cpu(), self.num_nodes, data.get('edge_weight'))
+    "A `Data` in memory, as `predict` wants a graph; `takes_adj_t`: the model would be given `adj_t`, if there is one."
+    def __init__(self, data, takes_adj_t=True, memory=None):
+        x, n = data.get('x'), data.num_nodes
+        if not isinstance(x, Tensor) or x.ndim != 2: raise ValueError('the graph has no features: x should be a tensor [num_nodes, num_features]')
+        if len(x) != n: raise ValueError(f'the graph has {n} nodes, but x has {len(x)} rows')
+        if x.layout not in (torch.strided, torch.sparse_csr): x = x.to_sparse_csr()
+        adj_t = data.get('adj_t') if takes_adj_t or data.edge_index is None else None
+        if adj_t is None and data.edge_index is None: raise ValueError('there are no edges: the data have neither edge_index nor adj_t')
+        if adj_t is None:
+            needed = own_memory() + 40 * data.num_edges
+            if memory is not None and needed > memory: raise ValueError(f'memory={show_memory(memory)} is too little to predict: sorting the edges takes this process to about {show_memory(needed)}; give the graph an adj_t (to_adj_t), or put it into a ClusterStore')
+            adj_t = to_adj_t(data.edge_index.cpu(), n, data.get('edge_weight'))
+        if not isinstance(adj_t, Tensor) or adj_t.layout != torch.sparse_csr or tuple(adj_t.shape) != (n, n): raise ValueError(f'adj_t should be a sparse CSR tensor of shape [{n}, {n}], not {getattr(adj_t, "layout", type(adj_t).__name__)} of shape {list(getattr(adj_t, "shape", []))}')
+        adj_t = checked(adj_t)
+        self.x, self.num_nodes, self.num_features = x.detach(), n, x.shape[1]
         self.indptr, self.cols, weighted = adj_t.crow_indices().cpu().numpy(), adj_t.col_indices().cpu().numpy(), not getattr(adj_t, 'is_unweighted', False)
         self.weight = adj_t.values().detach().cpu() if weighted else None
 
@@ -182,18 +195,16 @@ class _Whole:
         return indptr - indptr[0], self.cols[entries], None if self.weight is None else self.weight[entries]
 
     def features(self, start, stop):
-        x = self.data.x
-        return x[start:stop] if x.layout == torch.strided else from_scipy(scipy_csr(x.cpu())[start:stop])
+        return self.x[start:stop].clone() if self.x.layout == torch.strided else from_scipy(scipy_csr(self.x.cpu())[start:stop])
 
     def whole_x(self, dtype):
-        x = self.data.x.detach()
-        if x.layout == torch.strided and x.dtype == dtype and x.device.type == 'cpu': return x
+        if self.x.layout == torch.strided and self.x.dtype == dtype and self.x.device.type == 'cpu': return self.x
 
     def order(self, start, stop): return None           # as they are
 
     @property
     def fingerprint(self):
-        sha, x = hashlib.sha256(), self.data.x
+        sha, x = hashlib.sha256(), self.x
         x = (x,) if x.layout == torch.strided else (x.crow_indices(), x.col_indices(), x.values())
         for part in (torch.from_numpy(self.indptr), torch.from_numpy(self.cols), self.weight, *x):
             if part is not None: sha.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
@@ -211,6 +222,7 @@ def _scale_layers(graph, keys, blocks, dtype, make):
             counts = torch.from_numpy(np.diff(indptr))
             rows = torch.repeat_interleave(counts, output_size=len(cols))
             loop = rows == as_tensor(cols) - start
+            if not weighted: counts, rows, loop = counts - torch.bincount(rows[loop], minlength=stop - start), rows[~loop], loop[:0].new_zeros(int((~loop).sum()))
             for layer, values in zip(pair, row_scales(counts, rows, loop, weight.to(dtype) if weighted and weight is not None else None, norm, diag_lambda, dtype)):
                 if layer.done == start: layer.append(values[:, None])
         scales[key] = [layer.whole()[:, 0] for layer in pair]
@@ -229,23 +241,47 @@ def _start(steps, x, dtype, device):
     return steps[0].send(x)
 
 # %% ../nbs/05_inference.ipynb #try
-def _widths(model, steps, num_features, dtype, device):
-    "Width of each layer, tried out on a small random graph. Raises `ValueError` if the steps are not what `model` computes."
+def _twin(model):
+    "A copy of a model to try things out on, without what PyG's convolutions have cached."
+    twin = copy.deepcopy(model)
+    for module in twin.modules():
+        for name in ('_cached_edge_index', '_cached_adj_t', '_cached_x'):
+            if hasattr(module, name): setattr(module, name, None)
+    return twin
+
+def _random_graph(scale, num_features, dtype, weighted, n=40):
+    "With parallel edges, self-loops and an isolated node."
     rng = torch.Generator().manual_seed(0)
-    n = 40
-    pairs = torch.randint(n * n, (150,), generator=rng).unique()
-    data = Data(x=torch.rand(n, num_features, generator=rng, dtype=dtype), edge_index=torch.stack([pairs % n, pairs // n]))
-    graph = _Whole(data)
-    def blocks(start): return [(a, min(a + 15, n)) for a in range(start, n, 15)]
-    scales = _scale_layers(graph, {step.norm for step in steps if step.norm}, blocks, dtype, lambda name: _Layer(n, 1, dtype))
-    layers = [_start(steps, data.x, dtype, device).cpu()]
-    for step, following in zip(steps, [*steps[1:], None]):
-        layers.append(torch.cat([_forward(step, following, Block(graph, a, b, scales, device), layers[-1]).cpu() for a, b in blocks(0)]))
-    expected = predict_logits(model, data)
-    if layers[-1].shape != expected.shape or not torch.allclose(layers[-1], expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max())):
-        raise ValueError(f'{type(model).__name__} cannot be predicted layer by layer: on a small graph its steps give something else than its forward pass. '
-                         'A convolution or normalisation may look at more than a node and its in-neighbours; or inference_steps() leaves something out')
-    return [layer.shape[1] for layer in layers]
+    ends = torch.cat([torch.randint(n - 1, (2, 150), generator=rng), torch.tensor([[3, 3, 5, 5, 7, 7], [3, 3, 5, 6, 8, 8]])], 1)
+    ends = ends[:, torch.argsort(ends[1], stable=True)]
+    data = Data(x=scale * torch.randn(n, num_features, generator=rng, dtype=dtype), edge_index=ends, num_nodes=n)
+    if weighted: data.edge_weight = torch.rand(ends.shape[1], generator=rng, dtype=dtype)
+    return data
+
+@torch.no_grad()
+def _try_out(model, num_features, dtype, device):
+    "Layers of the steps of `model` on small random graphs, from the features to the logits. Raises `ValueError` if they are not what `model` computes."
+    model, found = _twin(model).eval(), []
+    name, takes_adj_t = type(model).__name__, getattr(model, 'takes_adj_t', False)
+    steps = steps_of(model)
+    if not steps or not all(isinstance(step, Step) for step in steps): raise ValueError(f'inference_steps() of {name} should return a list of at least one Step, such as conv_step(...), not {steps!r:.80}')
+    for scale in (1, .03, 30):
+        data = _random_graph(scale, num_features, dtype, takes_adj_t)
+        graph, n, given = _Whole(data, takes_adj_t), data.num_nodes, data.x.clone()
+        def blocks(start): return [(a, min(a + 15, n)) for a in range(start, n, 15)]
+        try:
+            scales = _scale_layers(graph, sorted({step.norm for step in steps if step.norm}), blocks, dtype, lambda _: _Layer(n, 1, dtype))
+            layers = [_start(steps, data.x, dtype, device).cpu()]
+            for step, following in zip(steps, [*steps[1:], None]): layers.append(torch.cat([_forward(step, following, Block(graph, a, b, scales, device), layers[-1]).cpu() for a, b in blocks(0)]))
+            expected = predict_logits(model, data, device)
+            agree = layers[-1].shape == expected.shape and torch.allclose(layers[-1], expected, rtol=1e-3, atol=1e-4 * float(expected.abs().nan_to_num().max())) and all(layer.ndim == 2 for layer in layers)
+        except (RuntimeError, IndexError, TypeError, AttributeError, NotImplementedError, ValueError, AssertionError) as error:
+            raise ValueError(f'{name} could not be tried out on a small graph with {num_features} features a node, as the graph has ({str(error).splitlines()[0] if str(error) else type(error).__name__}). Does it fit the graph, and are its steps right?') from error
+        if not torch.equal(data.x, given): raise ValueError(f'{name} cannot be predicted layer by layer: a step changes the numbers that it is given, in place')
+        if not agree: raise ValueError(f'{name} cannot be predicted layer by layer: on a small graph its steps give something else than its forward pass. '
+                                       'A convolution or normalisation may look at more than a node and its in-neighbours; or inference_steps() leaves something out')
+        found += layers
+    return found[:len(steps) + 1], hashlib.sha256(b''.join(layer.contiguous().numpy().tobytes() for layer in found)).hexdigest()
 
 # %% ../nbs/05_inference.ipynb #plan
 _LEAST = 2**25              # bytes for a block, if rows are not larger
@@ -267,17 +303,19 @@ def make_plan(
     on_disk:bool=False, # do layers go to disk in any case?
     out_on_disk:bool=False, # do the logits?
     largest_row:int=0, # bytes that the node with most neighbours takes
+    copies:int=1, # of the logits
+    reserve:int=0, # bytes that the process will need besides
 ) -> Plan:
     "Raises `ValueError` if the budget is too small, with what would be enough."
     row = num_nodes * itemsize
-    layers, result = row * (max(a + b for a, b in zip(widths, widths[1:])) + 2 * has_scales), 0 if out_on_disk else row * widths[-1]
+    layers, result = row * (max(a + b for a, b in zip(widths, widths[1:])) + 2 * has_scales), 0 if out_on_disk else copies * row * widths[-1]
     if memory is None: return Plan(2**28, layers, result, on_disk)
     give_back()
-    own, least = own_memory(), max(_LEAST, largest_row)
+    own, least = own_memory() + reserve, max(_LEAST, largest_row)
     left = memory - own - result - least
     if left < 0:
-        raise ValueError(f'memory={show_memory(memory)} is too little to predict: this process has {show_memory(own)}, a block takes at least {show_memory(least)}'
-                         + (f', and the logits of all nodes {show_memory(result)}; name a file for them (out=), or' if result else '; ') + f' allow {show_memory(own + result + least + 10**6)}')
+        raise ValueError(f'memory={show_memory(memory)} is too little to predict: this process has {show_memory(own)}' + (' (with what training keeps)' if reserve else '') + f', a block takes at least {show_memory(least)}'
+                         + (f', and the logits of all nodes {show_memory(result)}; name a file for them (out=), or' if result else '; ') + f' allow {show_memory(1.01 * (own + result + least))}')
     spills = on_disk or layers > left // 2
     room = left + least - (0 if spills else layers)
     return Plan(int(min(max(least, room // 2), 2**29)), layers, result, spills)
@@ -290,9 +328,12 @@ class _State:
         self.about = dict(key=key, num_nodes=num_nodes)
         if folder is not None and (folder/'state.json').is_file():
             try: found = json.loads((folder/'state.json').read_text())
-            except ValueError: found = {}
+            except ValueError: found = None
+            done = found.get('done') if isinstance(found, dict) else None
+            if not isinstance(done, dict) or not all(isinstance(v, int) and 0 <= v <= num_nodes for v in done.values()): raise ValueError(f"{folder/'state.json'} is damaged: delete the folder, and begin anew")
             if {k: found.get(k) for k in self.about} != self.about: raise ValueError(f'{folder} holds another prediction: of another model, graph or version. Name another folder, or delete it')
-            self.done = found['done']
+            self.done = done
+        self.note(every=0)                      # from now on the folder is known for what it is
 
     def layer(self, name, width):
         path = None if self.folder is None else self.folder/name
@@ -308,7 +349,9 @@ class _State:
         with atomic_write(self.folder/'state.json') as tmp: tmp.write_text(json.dumps(self.about | dict(done=self.done)))
         self.noted = time.monotonic()
 
-    def is_whole(self, name): return self.folder is not None and self.done.get(name) == self.num_nodes and (self.folder/name).is_file()
+    def is_whole(self, name, width): # are all rows there?
+        path = None if self.folder is None else self.folder/name
+        return path is not None and self.done.get(name) == self.num_nodes and path.is_file() and path.stat().st_size == self.num_nodes * width * self.dtype.itemsize
     def drop(self, name):
         layer = self.open.pop(name, None)
         if layer is not None: layer.data = None
@@ -318,28 +361,37 @@ class _State:
 # %% ../nbs/05_inference.ipynb #predictor
 class _Predictor:
     "One prediction: what is known before it begins, and its loop."
-    def __init__(self, model, graph, memory=None, folder=None, out=None, device=None):
+    def __init__(self, model, graph, memory=None, folder=None, out=None, device=None, copies=1, reserve=0):
+        if not isinstance(model, nn.Module): raise ValueError(f'a model is a torch.nn.Module, not a {type(model).__name__}')
         here = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
+        if here.dtype.itemsize < 4: raise ValueError(f'the weights are {here.dtype}: predictions are made in 32 bits, with model.float()')
         self.model, self.dtype, self.device = model, here.dtype, here.device if device is None else pick_device(str(device))
-        if isinstance(graph, Data): graph = _Whole(graph)
-        elif not hasattr(graph, 'in_edges'): graph = _Whole(graph.source)        # a `ClusterData`
+        memory = None if memory is None else parse_memory(memory)
+        give_back()
+        if isinstance(graph, (Data, ClusterData)) and not hasattr(graph, 'in_edges'): graph = _Whole(graph if isinstance(graph, Data) else graph.source, getattr(model, 'takes_adj_t', False), memory)
+        elif not hasattr(graph, 'in_edges'): raise ValueError(f'a graph is a Data, a ClusterData or a ClusterStore, not a {type(graph).__name__}')
         self.graph, self.folder, self.out = graph, None if folder is None else Path(folder), None if out is None else Path(out)
         if self.out is not None and (self.out.suffix != '.npy' or self.out.is_dir()): raise ValueError(f'out={str(out)!r} should be a file that ends in .npy')
+        if self.folder is not None and self.folder.exists() and not (self.folder/'state.json').is_file() and (not self.folder.is_dir() or any(f.name != 'lock' for f in self.folder.iterdir())):
+            raise ValueError(f'{folder} holds something else than the layers of a prediction: name a new folder')
+        layers, self.behaviour = _try_out(model, graph.num_features, self.dtype, self.device)
         model.to(self.device)
-        self.steps = steps_of(model)
-        with _evaluating(model): self.widths = _widths(model, self.steps, graph.num_features, self.dtype, self.device)
+        self.widths, self.steps = [layer.shape[1] for layer in layers], steps_of(model)
         self.norms = sorted({step.norm for step in self.steps if step.norm})
         self.indptr = graph.in_indptr if hasattr(graph, 'in_indptr') else graph.indptr
-        itemsize, most = torch.empty(0, dtype=self.dtype).itemsize, max(self.widths)
+        self.measured, itemsize, most = 1., self.dtype.itemsize, max(*self.widths, graph.num_features)
+        self.foreign = any(step.norm is None for step in self.steps)                # convolutions of which nobody knows what they take
         self.per_row = itemsize * 4 * (most + self.widths[-1])
-        self.per_entry = 40 if self.device.type == 'cpu' and all(step.norm for step in self.steps) else 64 + 4 * itemsize * most
+        self.per_entry = 64 + 4 * itemsize * max(self.widths) if self.foreign or self.device.type != 'cpu' else 40
         largest = max((int(np.diff(self.indptr[i:i + 2**20 + 1]).max()) for i in range(0, graph.num_nodes, 2**20)), default=0)
-        self.plan = make_plan(self.widths, graph.num_nodes, itemsize, bool(self.norms), None if memory is None else parse_memory(memory),
-                              folder is not None, out is not None, 2 * (largest * self.per_entry + self.per_row))
+        self.plan = make_plan(self.widths, graph.num_nodes, itemsize, bool(self.norms), memory, folder is not None, out is not None,
+                              (6 if self.foreign else 2) * (largest * self.per_entry + self.per_row), copies, reserve)
 
     def blocks(self, start): # ranges of nodes, each with no more than the plan allows, but at least one
-        n, entries, rows = self.graph.num_nodes, max(self.plan.working // 2 // self.per_entry, 1), max(self.plan.working // 2 // self.per_row, 1)
+        n = self.graph.num_nodes
         while start < n:
+            room = self.plan.working / 2 / self.measured
+            entries, rows = max(int(room / self.per_entry), 1), max(int(room / self.per_row), 1)
             stop = int(np.searchsorted(self.indptr[start:min(start + rows, n) + 1], int(self.indptr[start]) + entries, side='right')) + start - 1
             stop = max(stop, start + 1)
             yield start, stop
@@ -347,29 +399,27 @@ class _Predictor:
 
     @property
     def key(self):
-        sha = hashlib.sha256(repr((1, repr(self.model), self.widths, str(self.dtype), self.graph.fingerprint)).encode())
+        sha = hashlib.sha256(repr((2, self.behaviour, self.widths, str(self.dtype), self.graph.fingerprint)).encode())
         for name, value in self.model.state_dict().items():
             sha.update(name.encode())
             if isinstance(value, Tensor): sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
         return sha.hexdigest()
 
 # %% ../nbs/05_inference.ipynb #predictor-run
-@contextmanager
-def _evaluating(model):
-    "The model without dropout; its mode is as it was, afterwards."
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try: yield
-    finally:
-        for module, mode in modes: module.training = mode
-
 @patch
-def fill(self:_Predictor, state, name, width, make, bar):
-    "A layer, block by block; rows that are there already stay."
+def fill(self:_Predictor, state, name, width, make, bar, watched=False):
+    "A layer, block by block; rows that are there already stay. `watched`: blocks begin small, and grow as far as the memory that they are seen to take allows."
     layer = state.layer(name, width)
     bar.update(layer.done)
+    self.measured = 4. if watched else 1.
     for start, stop in self.blocks(layer.done):
-        layer.append(make(start, stop).cpu())
+        before = own_memory()
+        with OwnMemory(.002) if watched else nullcontext() as own: rows = make(start, stop).cpu()
+        if len(rows) != stop - start: raise ValueError(f'a step gave {len(rows)} rows for a block of {stop - start} nodes')
+        if watched:
+            expected = (int(self.indptr[stop]) - int(self.indptr[start])) * self.per_entry + (stop - start) * self.per_row
+            self.measured = max(1., self.measured / 2, 1.5 * (own.peak - before) / expected)
+        layer.append(rows)
         bar.update(stop - start)
         state.note()
     state.note(every=0)
@@ -378,9 +428,10 @@ def fill(self:_Predictor, state, name, width, make, bar):
 def layers(self:_Predictor, state, bar):
     "All layers, one after the other; the last one is left in `state` as `'logits'`."
     names = [*(f'layer{i}' for i in range(len(self.steps))), 'logits']
-    begun = max((i for i, name in enumerate(names) if state.is_whole(name)), default=-1)
-    bar.update(self.graph.num_nodes * max(begun, 0))
+    begun = max((i for i, (name, width) in enumerate(zip(names, self.widths)) if state.is_whole(name, width)), default=-1)
+    bar.update(self.graph.num_nodes * (begun + 1 if begun >= 0 and self.graph.num_nodes * len(names) == bar.total else max(begun, 0)))
     if begun == len(self.steps): state.layer('logits', self.widths[-1]); return
+    self.measured = 1.
     scales = _scale_layers(self.graph, self.norms, self.blocks, self.dtype, lambda name: state.layer(name, 1))
     x = self.graph.whole_x(self.dtype) if self.steps[0].send is None else None
     if begun < 0 and x is None:
@@ -388,7 +439,7 @@ def layers(self:_Predictor, state, bar):
     for i in range(max(begun, 0), len(self.steps)):
         z = x if i == 0 and x is not None else (state.open.get(names[i]) or state.layer(names[i], self.widths[i])).whole()
         following = self.steps[i + 1] if i + 1 < len(self.steps) else None
-        self.fill(state, names[i + 1], self.widths[i + 1], lambda a, b: _forward(self.steps[i], following, Block(self.graph, a, b, scales, self.device), z), bar)
+        self.fill(state, names[i + 1], self.widths[i + 1], lambda a, b: _forward(self.steps[i], following, Block(self.graph, a, b, scales, self.device), z), bar, self.foreign)
         del z
         state.drop(names[i])
 
@@ -409,32 +460,46 @@ def logits(self:_Predictor, state):
         fill(out.numpy())
         return out
     with atomic_write(self.out) as tmp:
+        if hasattr(os, 'posix_fallocate'):          # a full disk is an error here; later, it would be the end of the process
+            with open(tmp, 'r+b') as f: os.posix_fallocate(f.fileno(), 0, max(found.nbytes, 1) + 128)
         mapped = np.lib.format.open_memmap(tmp, 'w+', found.numpy().dtype, shape)
         fill(mapped)
         mapped.flush()
     return torch.from_numpy(np.load(self.out, mmap_mode='r+')) if shape[0] else torch.empty(shape, dtype=self.dtype)
 
+@contextmanager
+def _alone(folder):
+    "Nobody else works in this folder. Raises `ValueError` if somebody does."
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder/'lock', 'w') as lock:
+        try: fcntl and fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError: raise ValueError(f'another process is predicting in {folder}: wait for it, or name another folder') from None
+        yield folder
+
+@contextmanager
+def _scratch(parent):
+    "A temporary folder."
+    with tempfile.TemporaryDirectory(prefix='.cluster_gcn_', dir=parent, ignore_cleanup_errors=True) as folder: yield Path(folder)
+
 @patch
 @torch.no_grad()
 def run(self:_Predictor, progress=None):
     hidden = not (sys.stderr.isatty() or in_jupyter()) if progress is None else not progress
-    if not self.graph.num_nodes: return torch.empty(0, self.widths[-1], dtype=self.dtype)
-    own = tempfile.mkdtemp(prefix='cluster_gcn_') if self.plan.spills and self.folder is None else None
-    if self.folder is not None: self.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        state = _State(self.folder or (own and Path(own)), self.key if self.folder else '', self.graph.num_nodes, self.dtype)
-        with _evaluating(self.model), tqdm(total=self.graph.num_nodes * len(self.steps), desc='Predicting', unit=' nodes', unit_scale=True, disable=hidden) as bar:
-            self.layers(state, bar)
+    n, copied = self.graph.num_nodes, self.steps[0].send is not None or self.graph.whole_x(self.dtype) is None         # is there a layer before the first step?
+    if self.out is not None: self.out.parent.mkdir(parents=True, exist_ok=True)
+    place = _alone(self.folder) if self.folder is not None else _scratch(self.out and self.out.parent) if self.plan.spills else nullcontext()
+    with place as folder, evaluating(self.model), tqdm(total=n * (len(self.steps) + copied), desc='Predicting', unit=' nodes', unit_scale=True, disable=hidden) as bar:
+        state = _State(folder if n else None, self.key if self.folder else '', n, self.dtype)
+        if n: self.layers(state, bar)
+        else: state.layer('logits', self.widths[-1])
         return self.logits(state)
-    finally:
-        if own: shutil.rmtree(own, ignore_errors=True)
 
 # %% ../nbs/05_inference.ipynb #predict
 def predict(
     model:nn.Module, # a `GCN`, one of PyG's ready-made models, or one with `inference_steps`, see above
     graph, # a `Data`, a `ClusterData` or a `ClusterStore`
     memory=None, # budget for the process's own (anonymous) memory: bytes, or like '2 GB'; None: none
-    folder=None, # keeps layers and progress, so that an interrupted run can go on; remove it when you have the logits
+    folder=None, # keeps layers and progress, so that an interrupted run can go on; remove it when you have the logits. Without one, layers that do not fit go to a temporary folder, beside `out` if there is one (else where `TMPDIR` says, which should not be memory)
     out=None, # an `.npy` file for the logits; default: in memory
     device=None, # where to compute; default: where the model is
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter

@@ -126,6 +126,13 @@ def read_config(
     if not isinstance(config, dict): raise ValueError(f'{path} is damaged: it holds a {type(config).__name__}')
     return config
 
+# %% ../nbs/04a_runs.ipynb #all-logits
+def _all_logits(model, data, device, memory):
+    "At once where that may be, else layer by layer."
+    if memory is None and isinstance(data, Data): return predict_logits(model, data, device)
+    from cluster_gcn_nb.inference import predict
+    return predict(model, data, memory, device=device)
+
 # %% ../nbs/04a_runs.ipynb #save
 _MODEL = dict(hidden='hidden_channels', num_layers='num_layers', dropout='dropout', norm='norm', diag_lambda='diag_lambda', layer_norm='layer_norm', residual='residual')
 
@@ -172,12 +179,6 @@ def load_run(
     return model.eval(), config
 
 # %% ../nbs/04a_runs.ipynb #predict
-def _all_logits(model, data, device, memory):
-    "At once where that may be, else layer by layer."
-    if memory is None and isinstance(data, Data): return predict_logits(model, data, device)
-    from cluster_gcn_nb.inference import predict
-    return predict(model, data, memory, device=device)
-
 def predict_graph(
     folder, # of a run
     data, # a graph with features `x` like those that the run was trained on: a `Data` or a `ClusterStore`

@@ -21,7 +21,7 @@ from torch_geometric.data import Data
 from tqdm import tqdm
 from .batching import ClusterData, ClusterPartition, _SparseX, _buffers
 from .datasets import Names, _UMASK
-from .memory import as_tensor, parse_memory
+from .memory import as_tensor, map_private, parse_memory
 from .partition import Partition, from_assignment
 from .prepare import check_graph
 from .sparse import csr_tensor, join, join_rows, mirror_difference, sort_entries, sparse_rows
@@ -725,10 +725,12 @@ def order(self:ClusterStore,
 @patch
 def whole_x(self:ClusterStore,
     dtype:torch.dtype, # wanted
-): # [num_nodes, num_features] Tensor, mapped: never to be written to; None: not in a file of that type
+): # [num_nodes, num_features] Tensor, mapped; None: not in a file of that type
     "All features, in the order of the store, if they lie in the file as they are wanted."
     column = self._columns.get('x')
-    if column is not None and column.stored == column.dtype == str(dtype).removeprefix('torch.') and len(column.shape) == 1 and self._sparse is None: return as_tensor(self._files['node_x'])
+    if column is not None and column.stored == column.dtype == str(dtype).removeprefix('torch.') and len(column.shape) == 1 and self._sparse is None:
+        file, path = self._files['node_x'], self.path/'node_x.npy'
+        return map_private(path, file.dtype, file.shape, path.stat().st_size - file.nbytes)
 
 @patch
 def labels(self:ClusterStore) -> Data: # `y`, the masks, and what belongs to the whole graph; neither `x` nor edges
