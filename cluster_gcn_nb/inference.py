@@ -128,17 +128,16 @@ def propagation_step(
     return Step(lambda block, z: block.propagate(z, norm, diag_lambda, weighted), None if widens else (lambda x: x @ weight), done, (norm, diag_lambda, weighted))
 
 # %% ../nbs/05_inference.ipynb #step-gcn
-@patch
-def inference_steps(self:GCN):
-    "The model as steps for `predict`."
+def _gcn_steps(model):
+    "Our GCN as steps."
     def after(i):
         def finish(h, own):
-            if self.norms is not None: h = self.norms[i](h)
+            if model.norms is not None: h = model.norms[i](h)
             h = h.relu()
-            return h + own if self.residual and i else h
+            return h + own if model.residual and i else h
         return finish
-    last = len(self.layers) - 1
-    return [propagation_step(layer.weight, layer.bias, self.norm, self.diag_lambda, finish=after(i) if i < last else None) for i, layer in enumerate(self.layers)]
+    last = len(model.layers) - 1
+    return [propagation_step(layer.weight, layer.bias, model.norm, model.diag_lambda, finish=after(i) if i < last else None) for i, layer in enumerate(model.layers)]
 
 # %% ../nbs/05_inference.ipynb #conv-step
 def conv_step(
@@ -157,6 +156,7 @@ def steps_of(
 ) -> list: # of `Step`
     "A model as steps. Raises `ValueError` for one that is not known to be a sequence of them."
     if hasattr(model, 'inference_steps'): return list(model.inference_steps())
+    if isinstance(model, GCN): return _gcn_steps(model)
     if not isinstance(model, BasicGNN) or hasattr(model, 'jk'):
         raise ValueError(f'{type(model).__name__} is not known to be a sequence of convolutions' + (' (jumping knowledge needs all layers at once)' if isinstance(model, BasicGNN) else '')
                          + ': give it a method inference_steps() that returns a list of conv_step(...), see the notebook on inference')
