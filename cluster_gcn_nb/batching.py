@@ -325,6 +325,8 @@ def _e_id(self:ClusterData, entries, kept): return torch.from_numpy(join(self.pa
 def _node_value(self:ClusterData, key, ranges, n_id): return _take(self.source[key], n_id, self.source.__cat_dim__(key, self.source[key]))
 @patch
 def _edge_value(self:ClusterData, key, entries, kept, e_id): return _take(self.source[key], e_id, self.source.__cat_dim__(key, self.source[key]))
+@patch
+def _join_sparse(self:ClusterData, ranges): return join_rows(self._sparse, ranges)         # `indptr`, `cols` and `values`
 @patch(as_prop=True)
 def _x_is_sparse(self:ClusterData): return self.source.x.layout == torch.sparse_csr
 
@@ -335,7 +337,7 @@ def _attributes(self:ClusterData, ranges, edges, lazy=False):
     mapping, sparse = _Attributes(self.source._store._mapping), self._sparse
     if sparse is not None and not (lazy or self._x_is_sparse): sparse = None
     if sparse is not None:
-        x = _SparseX(*map(torch.from_numpy, join_rows(sparse, ranges)), sparse.shape[1])
+        x = _SparseX(*map(torch.from_numpy, self._join_sparse(ranges)), sparse.shape[1])
         mapping['x'] = x.csr() if self._x_is_sparse else x
     for key in self._node_keys:
         if key != 'x' or sparse is None: mapping[key] = self._node_value(key, ranges, n_id)

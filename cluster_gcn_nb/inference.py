@@ -387,23 +387,25 @@ class _Predictor:
         self.plan = make_plan(self.widths, graph.num_nodes, itemsize, bool(self.norms), memory, folder is not None, out is not None,
                               (6 if self.foreign else 2) * (largest * self.per_entry + self.per_row), copies, reserve)
 
-    def blocks(self, start): # ranges of nodes, each with no more than the plan allows, but at least one
-        n = self.graph.num_nodes
-        while start < n:
-            room = self.plan.working / 2 / self.measured
-            entries, rows = max(int(room / self.per_entry), 1), max(int(room / self.per_row), 1)
-            stop = int(np.searchsorted(self.indptr[start:min(start + rows, n) + 1], int(self.indptr[start]) + entries, side='right')) + start - 1
-            stop = max(stop, start + 1)
-            yield start, stop
-            start = stop
+# %% ../nbs/05_inference.ipynb #predictor-blocks
+@patch
+def blocks(self:_Predictor, start): # ranges of nodes, each with no more than the plan allows, but at least one
+    n = self.graph.num_nodes
+    while start < n:
+        room = self.plan.working / 2 / self.measured
+        entries, rows = max(int(room / self.per_entry), 1), max(int(room / self.per_row), 1)
+        stop = int(np.searchsorted(self.indptr[start:min(start + rows, n) + 1], int(self.indptr[start]) + entries, side='right')) + start - 1
+        stop = max(stop, start + 1)
+        yield start, stop
+        start = stop
 
-    @property
-    def key(self):
-        sha = hashlib.sha256(repr((2, self.behaviour, self.widths, str(self.dtype), self.graph.fingerprint)).encode())
-        for name, value in self.model.state_dict().items():
-            sha.update(name.encode())
-            if isinstance(value, Tensor): sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-        return sha.hexdigest()
+@patch(as_prop=True)
+def key(self:_Predictor):
+    sha = hashlib.sha256(repr((2, self.behaviour, self.widths, str(self.dtype), self.graph.fingerprint)).encode())
+    for name, value in self.model.state_dict().items():
+        sha.update(name.encode())
+        if isinstance(value, Tensor): sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return sha.hexdigest()
 
 # %% ../nbs/05_inference.ipynb #predictor-run
 @patch

@@ -151,10 +151,11 @@ def _column(value, kind='tensor', axis=0, stored=None):
     disk = np.dtype(np.uint16) if stored == 'bfloat16' else torch.empty(0, dtype=getattr(torch, stored)).numpy().dtype
     return _Column(disk, tuple(value.shape[1:]), dtype, stored, kind, axis)
 
+# %% ../nbs/06_storage.ipynb #to-disk
 def _to_disk(value, column, key):
     "A piece [n, ...] as it goes to the file. Raises `ValueError` where it is of another shape or type, or numbers are too large for the file's format."
     if column.kind == 'tensor':
-        value = torch.as_tensor(value).detach().cpu().resolve_conj().resolve_neg()
+        value = (value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value))).detach().cpu().resolve_conj().resolve_neg()
         if str(value.dtype).removeprefix('torch.') != column.dtype: raise ValueError(f'{key} is {column.dtype} in the first piece, and {value.dtype} in a later one')
         if column.stored != column.dtype:
             narrow = value.to(getattr(torch, column.stored))
@@ -298,6 +299,7 @@ def _pieces(pieces, most):
         for i in range(0, max(ends.shape[1], 1), most):
             yield {key: ends[:, i:i+most] if key == 'edge_index' else value[i:i+most] for key, value in piece.items()}
 
+# %% ../nbs/06_storage.ipynb #scribe-ends
 def _ends(piece, num_nodes):
     "Checked `edge_index` of a piece, as an array."
     ends = piece['edge_index']
@@ -545,6 +547,7 @@ def _whole(self:ClusterStore, key, a):
 @patch
 def _texts(self:ClusterStore, key): return _Texts(self._files[f'ends_{_file_name(key)}'], self._files[f'texts_{_file_name(key)}'])
 
+# %% ../nbs/06_storage.ipynb #store-cut
 @patch
 def _structure(self:ClusterStore): return self._files['indptr'], self._files['index']
 
@@ -562,7 +565,7 @@ def _cut(self:ClusterStore, clusters):
     return nodes, indptr, cols, edges
 
 @patch
-def _sparse_rows(self:ClusterStore, ranges):
+def _join_sparse(self:ClusterStore, ranges):
     "`indptr`, `cols` and `values` of sparse features."
     indptr, cols, values = join_rows(self._sparse, ranges)
     return *self._checked(indptr, cols, self._sparse.shape[1]), values
@@ -571,10 +574,11 @@ def _n_id(self:ClusterStore, ranges): return torch.from_numpy(join(self._files['
 @patch
 def _e_id(self:ClusterStore, entries, kept): return torch.from_numpy(join(self._files['e_id'], entries)[kept].astype(np.int64))
 
+# %% ../nbs/06_storage.ipynb #store-attributes
 @patch
 def _node_value(self:ClusterStore, key, ranges, n_id):
     kind = self.attributes[key]['kind']
-    if kind == 'sparse': return _SparseX(*map(torch.from_numpy, self._sparse_rows(ranges)), self._sparse.shape[1]).read()
+    if kind == 'sparse': return _SparseX(*map(torch.from_numpy, self._join_sparse(ranges)), self._sparse.shape[1]).read()
     if kind == 'texts': return [text for a, b in ranges for text in self._texts(key)[a:b]]
     file, column = self._files[f'node_{_file_name(key)}'], self._columns[key]
     if column.kind != 'tensor' or sum(b - a for a, b in ranges) * file[:1].nbytes < 2**20: return _from_disk(join(file, ranges), column)
@@ -653,6 +657,7 @@ def store(self:_Scribe, data, partition, features, by_target):
     return dict(num_nodes=stream.num_nodes, num_edges=num_edges, num_parts=given.num_parts, edge_cut=cut / max(num_edges, 1), method=str(given.method), seed=None if given.seed is None else int(given.seed),
                 is_undirected=is_undirected, sparse_format='csc' if by_target else 'csr', attributes={key: about[key] for key in order if key in about}, files=self.files)
 
+# %% ../nbs/06_storage.ipynb #scribe-order
 @patch
 def order(self:_Scribe, partition, num_nodes):
     "Write partition and order of the nodes; the `Partition`, each node's place, and the cluster of each place."
@@ -681,6 +686,7 @@ def transposed(self:_Scribe, num_nodes, num_edges, weighted):
         spill.add(records)
     self.rows('turned_', spill, num_nodes, num_nodes, num_edges, [('weight', 'turned_weight')] if weighted else [])
 
+# %% ../nbs/06_storage.ipynb #scribe-others
 @patch
 def odd(self:_Scribe, key, level, value, position):
     "Write an attribute that is no array of equal rows; what is to be known of it."
@@ -715,6 +721,7 @@ def partition(self:ClusterStore) -> ClusterPartition:
     return ClusterPartition(assignment, self.num_parts, self.edge_cut, self.about['method'], self.about['seed'], private('indptr'), private('index'),
                             self.sparse_format, private('e_id') if 'e_id' in self._files else None, _no_numbers)
 
+# %% ../nbs/06_storage.ipynb #read-order
 @patch
 def order(self:ClusterStore,
     start:int, stop:int, # nodes, in the order of the store
@@ -732,6 +739,7 @@ def whole_x(self:ClusterStore,
         file, path = self._files['node_x'], self.path/'node_x.npy'
         return map_private(path, file.dtype, file.shape, path.stat().st_size - file.nbytes)
 
+# %% ../nbs/06_storage.ipynb #read-labels
 @patch
 def labels(self:ClusterStore) -> Data: # `y`, the masks, and what belongs to the whole graph; neither `x` nor edges
     "Labels and masks of all nodes in their original order; this takes memory for all of them."
@@ -743,6 +751,7 @@ def labels(self:ClusterStore) -> Data: # `y`, the masks, and what belongs to the
             out[key] = torch.empty_like(value).index_copy_(0, order, value) if isinstance(value, Tensor) else [value[i] for i in np.argsort(order.numpy())]
     return out
 
+# %% ../nbs/06_storage.ipynb #read-rows
 @patch
 def in_edges(self:ClusterStore,
     start:int, stop:int, # rows, in the order of the store
@@ -766,6 +775,7 @@ def neighbours(self:ClusterStore,
     rows = np.concatenate([np.repeat(np.arange(stop - start), np.diff(p)) for p in (indptr, more)])
     return indptr + more, np.concatenate([cols, others])[np.argsort(rows, kind='stable')], None
 
+# %% ../nbs/06_storage.ipynb #read-pieces
 @patch(as_prop=True)
 def num_neighbours(self:ClusterStore) -> int: return self.num_edges * (1 if self.is_undirected else 2)     # entries of all rows of `neighbours`
 
@@ -782,6 +792,7 @@ def edge_pieces(self:ClusterStore,
         yield dict(edge_index=np.stack(ends if self.sparse_format == 'csr' else ends[::-1]).astype(np.int64)) | {
             key: self._edge_value(key, entries, slice(None), None) for key in self._edge_keys if self.attributes[key]['kind'] != 'texts'}
 
+# %% ../nbs/06_storage.ipynb #read-features
 @patch
 def _rows_of(self:ClusterStore, prefix, start, stop):
     indptr = self._files[f'{prefix}indptr'][start:stop+1]
@@ -797,8 +808,9 @@ def features(self:ClusterStore,
     "Features of a range of nodes."
     if 'x' not in self.attributes: raise ValueError(f'the store {self.path} has no features x')
     if self._sparse is None: return self._node_value('x', [(start, stop)], None)
-    return csr_tensor(*map(torch.from_numpy, self._sparse_rows([(start, stop)])), self._sparse.shape[1], check=False)
+    return csr_tensor(*map(torch.from_numpy, self._join_sparse([(start, stop)])), self._sparse.shape[1], check=False)
 
+# %% ../nbs/06_storage.ipynb #read-sizes
 @patch(as_prop=True)
 def num_features(self:ClusterStore) -> int: # width of `x`
     a = self.attributes.get('x')
