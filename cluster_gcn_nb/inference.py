@@ -416,11 +416,11 @@ def fill(self:_Predictor, state, name, width, make, bar, watched=False):
     self.measured = 4. if watched else 1.
     for start, stop in self.blocks(layer.done):
         before = own_memory()
-        with OwnMemory(.002) if watched else nullcontext() as own: rows = make(start, stop).cpu()
+        with OwnMemory(.001) if watched else nullcontext() as own: rows = make(start, stop).cpu()
         if len(rows) != stop - start: raise ValueError(f'a step gave {len(rows)} rows for a block of {stop - start} nodes')
         if watched:
             expected = (int(self.indptr[stop]) - int(self.indptr[start])) * self.per_entry + (stop - start) * self.per_row
-            self.measured = max(1., self.measured / 2, 1.5 * (own.peak - before) / expected)
+            self.measured = max(2., .8 * self.measured, 2 * (own.peak - before) / expected)          # a short peak may not have been seen
         layer.append(rows)
         bar.update(stop - start)
         state.note()
