@@ -640,6 +640,7 @@ def store(self:_Scribe, data, partition, features, by_target):
     stream = data
     if isinstance(data, Data): stream, odd = _as_stream(data, self.piece, columns, features)
     elif isinstance(data, ClusterStore): raise ValueError('to write a store in another order, pass a GraphStream with its edge_pieces() and the pieces of nodes')
+    elif isinstance(data, ClusterData): raise ValueError('of a ClusterData, pass the graph and the partition: ClusterStore.write(data, clusters.partition, path)')
     elif not isinstance(data, GraphStream): raise ValueError(f'a store is written from a Data or a GraphStream, not from {type(data).__name__}')
     elif taken := {'edge_index', 'num_nodes', 'adj_t'} & set(stream.checked().others): raise ValueError(f'others cannot hold {sorted(taken)}')
     stream.checked()
