@@ -114,6 +114,7 @@ def cluster_gcn_train(
         folder = open_out(out)
         finish(folder, config, *run(config, folder, resume))
 
+# %% ../nbs/09_cli.ipynb #finish
 def finish(folder, config, model, data, history):
     "Save a run and say how it went."
     from cluster_gcn_nb.runs import save_run

@@ -6,7 +6,7 @@
 __all__ = ['Block', 'Step', 'propagation_step', 'conv_step', 'steps_of', 'Plan', 'make_plan', 'predict', 'scores_on_batches']
 
 # %% ../nbs/05_inference.ipynb #imports
-import copy, hashlib, json, os, shutil, sys, tempfile, time
+import copy, hashlib, json, os, sys, tempfile, time
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -469,6 +469,7 @@ def logits(self:_Predictor, state):
         mapped.flush()
     return torch.from_numpy(np.load(self.out, mmap_mode='r+')) if shape[0] else torch.empty(shape, dtype=self.dtype)
 
+# %% ../nbs/05_inference.ipynb #predictor-place
 @contextmanager
 def _alone(folder):
     "Nobody else works in this folder. Raises `ValueError` if somebody does."
@@ -483,6 +484,7 @@ def _scratch(parent):
     "A temporary folder."
     with tempfile.TemporaryDirectory(prefix='.cluster_gcn_', dir=parent, ignore_cleanup_errors=True) as folder: yield Path(folder)
 
+# %% ../nbs/05_inference.ipynb #predictor-all
 @patch
 @torch.no_grad()
 def run(self:_Predictor, progress=None):

@@ -7,7 +7,7 @@ __all__ = ['Partition', 'check_num_parts', 'fill_empty', 'cut_share', 'from_assi
            'PartitionStats', 'batch_bytes_per_node', 'auto_num_parts', 'fingerprint', 'cached_partition']
 
 # %% ../nbs/01_partition.ipynb #imports
-import hashlib, heapq, inspect, json, re, sys, warnings
+import hashlib, heapq, inspect, json, sys, warnings
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np

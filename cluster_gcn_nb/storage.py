@@ -6,7 +6,7 @@
 __all__ = ['FORMAT', 'VERSION', 'GraphStream', 'StoredNames', 'ClusterStore', 'edge_pieces']
 
 # %% ../nbs/06_storage.ipynb #imports
-import ctypes, glob, hashlib, json, math, os, re, shutil, tempfile, warnings
+import ctypes, glob, hashlib, json, math, os, re, shutil, tempfile
 from collections import namedtuple
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -238,10 +238,10 @@ class _Scribe:
 @patch
 def rows(self:_Scribe, prefix, spill, num_rows, num_cols, total, attributes=(), ordered=True):
     "Write records of `row`, `col` and attributes as CSR: `indptr`, `index`, and a file for each attribute; rows sorted by column, or in the order of arrival."
-    fields = {name: spill.dtype[field] for field, name in attributes}
+    kinds = {name: spill.dtype[key] for key, name in attributes}
     number = np.int32 if total < 2**31 else np.int64
     indptr, index = self.open(f'{prefix}indptr', np.int64, (num_rows + 1,)), self.open(f'{prefix}index', np.int32, (total,))
-    extra = {name: self.open(name, number if name == 'e_id' else kind.base, (total, *kind.shape)) for name, kind in fields.items()}
+    extra = {name: self.open(name, number if name == 'e_id' else kind.base, (total, *kind.shape)) for name, kind in kinds.items()}
     indptr.append([0])
     before = 0
     with self.bar('Sorting', total, ' edges') as bar:
@@ -252,7 +252,7 @@ def rows(self:_Scribe, prefix, spill, num_rows, num_cols, total, attributes=(), 
             if ordered: sort_entries(by_row, numbered=True)
             indptr.append(by_row.indptr[1:] + np.int64(before))
             index.append(by_row.indices)
-            for field, name in attributes: extra[name].append(records[field][by_row.data])
+            for key, name in attributes: extra[name].append(records[key][by_row.data])
             before += len(records)
             bar.update(len(records))
     self.close(**{f'{prefix}indptr': indptr, f'{prefix}index': index}, **extra)
@@ -442,6 +442,7 @@ def _take_place(folder, path, replace):
         raise
     os.rename(aside, folder)
 
+# %% ../nbs/06_storage.ipynb #beside-place
 @contextmanager
 def _beside(path, replaceable=lambda path: False):
     "Gives a folder beside `path`, which takes its place when the block ends well, and vanishes when it does not; `replaceable` says whether what is there may go."
