@@ -419,13 +419,20 @@ class ClusterLoader(torch.utils.data.DataLoader):
         if keep_batches and (kwargs.get('batch_size', 1) is None or not {'sampler', 'batch_sampler'}.isdisjoint(kwargs)):
             raise ValueError('keep_batches=True needs a batch_size and no sampler, for batches that are the same each epoch')
         if keep_batches and kwargs.get('num_workers'): raise ValueError('keep_batches=True needs num_workers=0: kept batches are not made again')
-        self.cluster_data, self.kept = cluster_data, {} if keep_batches else None
+        self.cluster_data, self.kept, self.options = cluster_data, {} if keep_batches else None, kwargs
         super().__init__(range(len(cluster_data)), collate_fn=cluster_data.batch if self.kept is None else self._keep, **kwargs)
 
     def __iter__(self):
-        known = all(type(s).__module__.startswith('torch.utils.data') for s in (self.sampler, self.batch_sampler) if s is not None)     # others may draw random numbers at any time
+        known = all(type(s).__module__.startswith(('torch.utils.data', 'cluster_gcn_nb')) for s in (self.sampler, self.batch_sampler) if s is not None)     # others may draw random numbers at any time
         ahead = self.cluster_data.reads_ahead and known and not self.num_workers and self.kept is None         # workers are ahead anyway
         return _ahead(super().__iter__()) if ahead else super().__iter__()
+
+    def dealt_by(self, batch_sampler):
+        "The same loader with the batches of another sampler; what it draws besides is not taken from PyTorch's random numbers."
+        options = {k: v for k, v in self.options.items() if k not in ('batch_size', 'shuffle', 'sampler', 'batch_sampler', 'drop_last', 'generator')}
+        out = type(self)(self.cluster_data, batch_sampler=batch_sampler, generator=torch.Generator(), **options)
+        if self.kept is not None: out.kept, out.collate_fn = {}, out._keep
+        return out
 
     def _keep(self, clusters):
         "A copy of the kept batch of these clusters; its tensors are shared."

@@ -6,9 +6,9 @@
 __all__ = ['Block', 'Step', 'propagation_step', 'conv_step', 'steps_of', 'Plan', 'make_plan', 'predict', 'scores_on_batches']
 
 # %% ../nbs/05_inference.ipynb #imports
-import copy, hashlib, json, os, sys, tempfile, time
+import copy, hashlib, json, math, os, sys, tempfile, time
 from collections.abc import Callable
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -28,7 +28,7 @@ from .memory import OwnMemory, as_tensor, give_back, map_private, own_memory, pa
 from .metrics import Scores, as_mask, score
 from .model import GCN, row_scales
 from .sparse import checked, csr_tensor, from_scipy, scipy_csr, spmm, to_adj_t
-from .training import evaluating, pick_device, predict_logits
+from .training import _ranks, evaluating, pick_device, predict_logits
 
 # %% ../nbs/05_inference.ipynb #layer
 class _Layer:
@@ -211,20 +211,22 @@ class _Whole:
         return sha.hexdigest()
 
 # %% ../nbs/05_inference.ipynb #run-steps
-def _scale_layers(graph, keys, blocks, dtype, make):
-    "For each variant in `keys`: the layers `left` and `diag`; `make(name)` opens a layer of width 1 and says from which row on it is to be written."
+def _scale_layers(graph, keys, shared, dtype, make):
+    "For each variant in `keys`: the layers `left` and `diag`; `make(name)` opens a layer of width 1 and says from which row on it is to be written; `shared`: see `_Predictor`."
     scales = {}
     for i, key in enumerate(keys):
         norm, diag_lambda, weighted = key
         pair = [make(f'{name}{i}') for name in ('left', 'diag')]
-        for start, stop in blocks(min(layer.done for layer in pair)):
+        def scale(start, stop):
             indptr, cols, weight = graph.in_edges(start, stop)
             counts = torch.from_numpy(np.diff(indptr))
             rows = torch.repeat_interleave(counts, output_size=len(cols))
             loop = rows == as_tensor(cols) - start
             if not weighted: counts, rows, loop = counts - torch.bincount(rows[loop], minlength=stop - start), rows[~loop], loop[:0].new_zeros(int((~loop).sum()))
-            for layer, values in zip(pair, row_scales(counts, rows, loop, weight.to(dtype) if weighted and weight is not None else None, norm, diag_lambda, dtype)):
-                if layer.done == start: layer.append(values[:, None])
+            return torch.stack(row_scales(counts, rows, loop, weight.to(dtype) if weighted and weight is not None else None, norm, diag_lambda, dtype), 1)
+        for start, values in shared(min(layer.done for layer in pair), scale, 2):
+            for k, layer in enumerate(pair):
+                if layer.done == start: layer.append(values[:, k:k+1])
         scales[key] = [layer.whole()[:, 0] for layer in pair]
     return scales
 
@@ -268,11 +270,11 @@ def _try_out(model, num_features, dtype, device):
     for scale in (1, .03, 30):
         data = _random_graph(scale, num_features, dtype, takes_adj_t)
         graph, n, given = _Whole(data, takes_adj_t), data.num_nodes, data.x.clone()
-        def blocks(start): return [(a, min(a + 15, n)) for a in range(start, n, 15)]
+        def shared(start, make, width): return [(a, make(a, min(a + 15, n)).cpu()) for a in range(start, n, 15)]
         try:
-            scales = _scale_layers(graph, sorted({step.norm for step in steps if step.norm}), blocks, dtype, lambda _: _Layer(n, 1, dtype))
+            scales = _scale_layers(graph, sorted({step.norm for step in steps if step.norm}), shared, dtype, lambda _: _Layer(n, 1, dtype))
             layers = [_start(steps, data.x, dtype, device).cpu()]
-            for step, following in zip(steps, [*steps[1:], None]): layers.append(torch.cat([_forward(step, following, Block(graph, a, b, scales, device), layers[-1]).cpu() for a, b in blocks(0)]))
+            for step, following in zip(steps, [*steps[1:], None]): layers.append(torch.cat([rows for _, rows in shared(0, lambda a, b: _forward(step, following, Block(graph, a, b, scales, device), layers[-1]), None)]))
             expected = predict_logits(model, data, device)
             agree = layers[-1].shape == expected.shape and torch.allclose(layers[-1], expected, rtol=1e-3, atol=1e-4 * float(expected.abs().nan_to_num().max())) and all(layer.ndim == 2 for layer in layers)
         except (RuntimeError, IndexError, TypeError, AttributeError, NotImplementedError, ValueError, AssertionError) as error:
@@ -322,9 +324,9 @@ def make_plan(
 
 # %% ../nbs/05_inference.ipynb #state
 class _State:
-    "Layers of one prediction: in memory, or in a folder that remembers how far it is."
-    def __init__(self, folder, key, num_nodes, dtype):
-        self.folder, self.num_nodes, self.dtype, self.done, self.open, self.noted = folder, num_nodes, dtype, {}, {}, time.monotonic()
+    "Layers of one prediction: in memory, or in a folder that remembers how far it is; of several ranks, the folder of rank 0 counts."
+    def __init__(self, folder, key, num_nodes, dtype, ranks=None):
+        self.ranks, self.folder, self.num_nodes, self.dtype, self.done, self.open, self.noted = ranks, folder, num_nodes, dtype, {}, {}, time.monotonic()
         self.about = dict(key=key, num_nodes=num_nodes)
         if folder is not None and (folder/'state.json').is_file():
             try: found = json.loads((folder/'state.json').read_text())
@@ -335,11 +337,22 @@ class _State:
             self.done = done
         self.note(every=0)                      # from now on the folder is known for what it is
 
-    def layer(self, name, width):
-        path = None if self.folder is None else self.folder/name
+    def layer(self, name, width, everywhere=True):
+        keeps = everywhere or self.ranks is None or self.ranks.rank == 0
+        path = self.folder/name if keeps and self.folder is not None else None
         done = self.done.get(name, 0) if path is not None and path.is_file() else 0
-        self.open[name] = _Layer(self.num_nodes, width, self.dtype, path, done)
-        return self.open[name]
+        self.open[name] = layer = _Layer(self.num_nodes, width if keeps else 0, self.dtype, path, done)
+        if self.ranks is not None: self.catch_up(layer, width, everywhere)
+        return layer
+
+    def catch_up(self, layer, width, everywhere): # give other ranks the rows that rank 0 has already
+        done = int(self.ranks.first(lambda: [layer.done])[0])
+        if self.ranks.rank: layer.done = 0
+        for start in range(0, done, 2**14):
+            shape = min(2**14, done - start), width
+            rows = None if self.ranks.rank else torch.from_numpy(np.fromfile(layer.path, torch.empty(0, dtype=self.dtype).numpy().dtype, math.prod(shape), offset=start * width * self.dtype.itemsize)).view(shape)
+            rows = self.ranks.rows(rows, shape, self.dtype, 0, everywhere)
+            if self.ranks.rank: layer.append(rows)
 
     def note(self, every=5): # write down what is on disk
         if self.folder is None or time.monotonic() - self.noted < every: return
@@ -350,6 +363,7 @@ class _State:
         self.noted = time.monotonic()
 
     def is_whole(self, name, width): # are all rows there?
+        if self.ranks is not None and self.ranks.rank: return False
         path = None if self.folder is None else self.folder/name
         return path is not None and self.done.get(name) == self.num_nodes and path.is_file() and path.stat().st_size == self.num_nodes * width * self.dtype.itemsize
     def drop(self, name):
@@ -379,6 +393,8 @@ class _Predictor:
         self.widths, self.steps = [layer.shape[1] for layer in layers], steps_of(model)
         self.norms = sorted({step.norm for step in self.steps if step.norm})
         self.indptr = graph.in_indptr if hasattr(graph, 'in_indptr') else graph.indptr
+        self.ranks = _ranks()
+        self.rank, self.num_ranks = (0, 1) if self.ranks is None else (self.ranks.rank, self.ranks.size)
         self.measured, itemsize, most = 1., self.dtype.itemsize, max(*self.widths, graph.num_features)
         self.foreign = any(step.norm is None for step in self.steps)                # convolutions of which nobody knows what they take
         self.per_row = itemsize * 4 * (most + self.widths[-1])
@@ -389,15 +405,40 @@ class _Predictor:
 
 # %% ../nbs/05_inference.ipynb #predictor-blocks
 @patch
-def blocks(self:_Predictor, start): # ranges of nodes, each with no more than the plan allows, but at least one
+def block_end(self:_Predictor, start, most): # the last node but one of a block: with no more than the plan allows, and than `most` bytes, but at least one
+    room, n = self.plan.working / 2 / self.measured, self.graph.num_nodes
+    entries, rows = max(int(room / self.per_entry), 1), max(int(room / self.per_row), 1)
+    ends = self.indptr[start:min(start + rows, n) + 1]
+    stop = int(np.searchsorted(ends, int(ends[0]) + entries, side='right')) + start - 1
+    if most < math.inf: stop = min(stop, int(np.searchsorted(self.cost(ends - ends[0], np.arange(len(ends))), most, side='right')) + start - 1)
+    return max(stop, start + 1)
+
+@patch
+def cost(self:_Predictor, entries, rows): return entries * self.per_entry + rows * self.per_row        # bytes
+
+@patch
+def rounds(self:_Predictor, start): # lists of blocks `(start, stop)`, one for each rank; what is left is dealt evenly
     n = self.graph.num_nodes
     while start < n:
-        room = self.plan.working / 2 / self.measured
-        entries, rows = max(int(room / self.per_entry), 1), max(int(room / self.per_row), 1)
-        stop = int(np.searchsorted(self.indptr[start:min(start + rows, n) + 1], int(self.indptr[start]) + entries, side='right')) + start - 1
-        stop = max(stop, start + 1)
-        yield start, stop
-        start = stop
+        if self.ranks is not None: self.measured = self.ranks.max(self.measured)
+        most = math.inf if self.num_ranks == 1 else self.cost(int(self.indptr[n]) - int(self.indptr[start]), n - start) / self.num_ranks * 1.01 + self.per_row
+        blocks = []
+        for _ in range(self.num_ranks):
+            stop = self.block_end(start, most) if start < n else n
+            blocks.append((start, stop))
+            start = stop
+        yield blocks
+
+@patch
+def shared(self:_Predictor, start, make, width, everywhere=True):
+    "Rows from `start` on, block by block: `(first row, rows [n, width])`. Each rank makes its own with `make(start, stop)`, and gets those of the others; only rank 0 does, if not `everywhere`."
+    for blocks in self.rounds(start):
+        start, stop = blocks[self.rank]
+        mine = make(start, stop).cpu() if stop > start else torch.empty(0, width, dtype=self.dtype)
+        if mine.shape != (stop - start, width): raise ValueError(f'a step gave rows of shape {list(mine.shape)} for a block of {stop - start} nodes, not {[stop - start, width]}')
+        if self.ranks is None: yield start, mine; continue
+        for src, (start, stop) in enumerate(blocks):
+            if stop > start: yield start, self.ranks.rows(mine, (stop - start, width), self.dtype, src, everywhere)
 
 @patch(as_prop=True)
 def key(self:_Predictor):
@@ -409,39 +450,45 @@ def key(self:_Predictor):
 
 # %% ../nbs/05_inference.ipynb #predictor-run
 @patch
-def fill(self:_Predictor, state, name, width, make, bar, watched=False):
-    "A layer, block by block; rows that are there already stay. `watched`: blocks begin small, and grow as far as the memory that they are seen to take allows."
-    layer = state.layer(name, width)
+def fill(self:_Predictor, state, name, width, make, bar, watched=False, everywhere=True):
+    "A layer, block by block; rows that are there already stay. `watched`: blocks begin small, and grow as far as the memory that they are seen to take allows. Not `everywhere`: other ranks than 0 keep nothing of it."
+    layer = state.layer(name, width, everywhere)
     bar.update(layer.done)
     self.measured = 4. if watched else 1.
-    for start, stop in self.blocks(layer.done):
-        before = own_memory()
-        with OwnMemory(.001) if watched else nullcontext() as own: rows = make(start, stop).cpu()
-        if len(rows) != stop - start: raise ValueError(f'a step gave {len(rows)} rows for a block of {stop - start} nodes')
-        if watched:
-            expected = (int(self.indptr[stop]) - int(self.indptr[start])) * self.per_entry + (stop - start) * self.per_row
-            self.measured = max(2., .8 * self.measured, 2 * (own.peak - before) / expected)          # a short peak may not have been seen
+    for start, rows in self.shared(layer.done, self.watch(make) if watched else make, width, everywhere):
         layer.append(rows)
-        bar.update(stop - start)
+        bar.update(len(rows))
         state.note()
     state.note(every=0)
 
 @patch
-def layers(self:_Predictor, state, bar):
+def watch(self:_Predictor, make):
+    "`make`, with `measured` following what it takes; the ranks go by the one that takes most."
+    def made(start, stop):
+        before = own_memory()
+        with OwnMemory(.001) as own: rows = make(start, stop).cpu()
+        expected = self.cost(int(self.indptr[stop]) - int(self.indptr[start]), stop - start)
+        self.measured = max(2., .8 * self.measured, 2 * (own.peak - before) / expected)          # a short peak may not have been seen
+        return rows
+    return made
+
+@patch
+def layers(self:_Predictor, state, bar, everywhere):
     "All layers, one after the other; the last one is left in `state` as `'logits'`."
     names = [*(f'layer{i}' for i in range(len(self.steps))), 'logits']
     begun = max((i for i, (name, width) in enumerate(zip(names, self.widths)) if state.is_whole(name, width)), default=-1)
+    if self.ranks is not None: begun = int(self.ranks.first(lambda: [begun])[0])
     bar.update(self.graph.num_nodes * (begun + 1 if begun >= 0 and self.graph.num_nodes * len(names) == bar.total else max(begun, 0)))
-    if begun == len(self.steps): state.layer('logits', self.widths[-1]); return
+    if begun == len(self.steps): state.layer('logits', self.widths[-1], everywhere); return
     self.measured = 1.
-    scales = _scale_layers(self.graph, self.norms, self.blocks, self.dtype, lambda name: state.layer(name, 1))
+    scales = _scale_layers(self.graph, self.norms, self.shared, self.dtype, lambda name: state.layer(name, 1))
     x = self.graph.whole_x(self.dtype) if self.steps[0].send is None else None
     if begun < 0 and x is None:
         self.fill(state, names[0], self.widths[0], lambda a, b: _start(self.steps, self.graph.features(a, b), self.dtype, self.device), bar)
     for i in range(max(begun, 0), len(self.steps)):
         z = x if i == 0 and x is not None else (state.open.get(names[i]) or state.layer(names[i], self.widths[i])).whole()
         following = self.steps[i + 1] if i + 1 < len(self.steps) else None
-        self.fill(state, names[i + 1], self.widths[i + 1], lambda a, b: _forward(self.steps[i], following, Block(self.graph, a, b, scales, self.device), z), bar, self.foreign)
+        self.fill(state, names[i + 1], self.widths[i + 1], lambda a, b: _forward(self.steps[i], following, Block(self.graph, a, b, scales, self.device), z), bar, self.foreign, everywhere or i + 1 < len(self.steps))
         del z
         state.drop(names[i])
 
@@ -461,13 +508,19 @@ def logits(self:_Predictor, state):
         out = torch.empty(shape, dtype=self.dtype)
         fill(out.numpy())
         return out
+    if self.rank == 0: self.write(found, shape, fill)
+    if self.ranks is not None: self.ranks.first(lambda: [])              # it is there now
+    return torch.from_numpy(np.load(self.out, mmap_mode='r+')) if shape[0] else torch.empty(shape, dtype=self.dtype)
+
+@patch
+def write(self:_Predictor, found, shape, fill):
+    "The file `out`, whole or not at all."
     with atomic_write(self.out) as tmp:
         if hasattr(os, 'posix_fallocate'):          # a full disk is an error here; later, it would be the end of the process
             with open(tmp, 'r+b') as f: os.posix_fallocate(f.fileno(), 0, max(found.nbytes, 1) + 128)
         mapped = np.lib.format.open_memmap(tmp, 'w+', found.numpy().dtype, shape)
         fill(mapped)
         mapped.flush()
-    return torch.from_numpy(np.load(self.out, mmap_mode='r+')) if shape[0] else torch.empty(shape, dtype=self.dtype)
 
 # %% ../nbs/05_inference.ipynb #predictor-place
 @contextmanager
@@ -487,16 +540,25 @@ def _scratch(parent):
 # %% ../nbs/05_inference.ipynb #predictor-all
 @patch
 @torch.no_grad()
-def run(self:_Predictor, progress=None):
+def run(self:_Predictor, progress=None, everywhere=True):
+    "The logits; if not `everywhere`, on rank 0 only."
     hidden = not (sys.stderr.isatty() or in_jupyter()) if progress is None else not progress
     n, copied = self.graph.num_nodes, self.steps[0].send is not None or self.graph.whole_x(self.dtype) is None         # is there a layer before the first step?
     if self.out is not None: self.out.parent.mkdir(parents=True, exist_ok=True)
-    place = _alone(self.folder) if self.folder is not None else _scratch(self.out and self.out.parent) if self.plan.spills else nullcontext()
-    with place as folder, evaluating(self.model), tqdm(total=n * (len(self.steps) + copied), desc='Predicting', unit=' nodes', unit_scale=True, disable=hidden) as bar:
-        state = _State(folder if n else None, self.key if self.folder else '', n, self.dtype)
-        if n: self.layers(state, bar)
-        else: state.layer('logits', self.widths[-1])
-        return self.logits(state)
+    mine = self.folder is not None and self.rank == 0
+    place = _alone(self.folder) if mine else _scratch(self.out and self.out.parent) if self.plan.spills else nullcontext()
+    with ExitStack() as stack:
+        if self.ranks is not None: stack.enter_context(self.ranks.speaking())
+        with nullcontext() if self.ranks is None else self.ranks.together():
+            folder = stack.enter_context(place)
+            stack.enter_context(evaluating(self.model))
+            state = _State(folder if n else None, self.key if mine else '', n, self.dtype, self.ranks)
+        bar = stack.enter_context(tqdm(total=n * (len(self.steps) + copied), desc='Predicting', unit=' nodes', unit_scale=True, disable=hidden or self.rank > 0))
+        if self.ranks is not None: self.plan.working = -int(self.ranks.max(-self.plan.working))               # blocks that all have room for
+        kept = everywhere and self.out is None
+        if n: self.layers(state, bar, kept)
+        else: state.layer('logits', self.widths[-1], kept)
+        return self.logits(state) if kept or self.rank == 0 or self.out is not None else None
 
 # %% ../nbs/05_inference.ipynb #predict
 def predict(
@@ -508,7 +570,7 @@ def predict(
     device=None, # where to compute; default: where the model is
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
 ) -> Tensor: # [num_nodes, num_classes] on the CPU, nodes in their original order; with `out`, mapped: changes go to the file
-    "Logits of all nodes, exactly, layer by layer. Raises `ValueError` if the budget is too small or the model is not a sequence of convolutions."
+    "Logits of all nodes, exactly, layer by layer; under torchrun, each rank computes its share of every layer, and all return the same. Raises `ValueError` if the budget is too small or the model is not a sequence of convolutions."
     return _Predictor(model, graph, memory, folder, out, device).run(progress)
 
 # %% ../nbs/05_inference.ipynb #scores

@@ -17,7 +17,7 @@ from torch_geometric.data import Data
 from .datasets import atomic_write
 from .metrics import as_mask
 from .model import GCN
-from .training import predict_logits
+from .training import _labels_of, _ranks, predict_logits
 
 # %% ../nbs/04a_runs.ipynb #names
 def _names(found, count):
@@ -148,12 +148,14 @@ def save_run(
     config:dict, # of the run: plain values, those of `make_model` among them
     model:GCN, data:Data, history,
 ):
-    "Write config, history, curves, weights and predictions of a run to `out`."
+    "Write config, history, curves, weights and predictions of a run to `out`; of several ranks, all take part, and rank 0 writes."
     import matplotlib.pyplot as plt
-    logits = _all_logits(model, data, None, config.get('memory'))
+    logits, ranks = _all_logits(model, data, None, config.get('memory')), _ranks()
+    num_features, data = data.num_features, _labels_of(data)
+    if ranks is not None and ranks.rank: return
     with atomic_write(out/'model.npz') as tmp, open(tmp, 'wb') as f: np.savez(f, **{k: v.cpu().numpy() for k, v in model.state_dict().items()})
     digest = hashlib.sha256((out/'model.npz').read_bytes()).hexdigest()
-    save_config(out, config | dict(num_features=data.num_features, class_names=class_names(data, logits.shape[1]), multi_label=data.y.ndim == 2, model_sha256=digest))
+    save_config(out, config | dict(num_features=num_features, class_names=class_names(data, logits.shape[1]), multi_label=data.y.ndim == 2, model_sha256=digest))
     history.save(out/'history.json')
     write_table(out/'predictions.csv', prediction_table(data, logits))
     fig, ax = plt.subplots(figsize=(6, 3.6), layout='constrained')

@@ -8,8 +8,8 @@ __all__ = ['PRECISIONS', 'SCHEDULES', 'pick_device', 'node_loss', 'class_weights
            'training_graph', 'TensorBoard']
 
 # %% ../nbs/04_training.ipynb #imports
-import copy, json, math, sys, time
-from contextlib import contextmanager
+import copy, json, math, os, sys, time
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
@@ -23,26 +23,38 @@ from torch_geometric.data import Data
 from torch_geometric.loader import PrefetchLoader
 from tqdm import tqdm
 from .batching import ClusterData
-from .checkpoint import _plain, random_state, read_checkpoint, set_random_state, write_checkpoint
+from .checkpoint import _plain, checkpoint_state, mixed_seed, random_state, set_random_state, write_checkpoint
 from .datasets import atomic_write
 from .memory import OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .metrics import Scores, as_mask, check_metric, score
 from .sparse import from_scipy, scipy_csr, to_adj_t
 
 # %% ../nbs/04_training.ipynb #device
+def _launched(): return torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()         # by torchrun
+
 def pick_device(
     device:str='auto', # `'auto'`, `'cpu'`, `'cuda'`, `'cuda:1'`, ...
 ) -> torch.device:
-    "A device that is there: `'auto'` is the GPU if torch sees one. Raises `ValueError` for one that is not."
+    "A device that is there: `'auto'` is the GPU if torch sees one; of several processes that torchrun has started on a machine, each gets its own. Raises `ValueError` for one that is not."
     has_gpu = torch.cuda.is_available()
-    if device == 'auto': return torch.device('cuda' if has_gpu else 'cpu')
+    if device == 'auto': device = 'cuda' if has_gpu else 'cpu'
     try: found = torch.device(device)
     except RuntimeError: raise ValueError(f"there is no device {device!r}; try 'auto', 'cpu' or 'cuda'") from None
     if found.type not in ('cpu', 'cuda'): raise ValueError(f"device {device!r} is not supported: sparse CSR products need 'cpu' or 'cuda'")
     count = torch.cuda.device_count() if has_gpu else 0
+    if found == torch.device('cuda') and _launched() and has_gpu:
+        found = torch.device('cuda', int(os.environ['LOCAL_RANK']))
+        if found.index >= count: raise ValueError(f"process {found.index + 1} of this machine finds no GPU of its own: torch sees {count}. Start no more than that a machine (--nproc-per-node {count}), or use device='cpu'")
     if found.type == 'cuda' and (found.index or 0) >= count:
         raise ValueError(f"device {device!r} was asked for, but torch sees {count or 'no'} GPU{'s' if count > 1 else ''}; use device='cpu' or 'auto'")
     return found
+
+# %% ../nbs/04_training.ipynb #ranks
+def _ranks():
+    "The `Ranks` of which this process is one; None where it works alone. See the notebook on many processes."
+    if not (_launched() or torch.distributed.is_available() and torch.distributed.is_initialized()): return None
+    from cluster_gcn_nb.distributed import join
+    return join()
 
 # %% ../nbs/04_training.ipynb #graph_of
 def _graph_of(model, data):
@@ -65,7 +77,7 @@ def _features_of(model, data):
     if x.dtype not in (torch.float16, torch.bfloat16): return x
     return x.to(next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32))         # kept in 16 bits to save room
 
-def _logits(model, data, device): return model(_to(_features_of(model, data), device), _to(_graph_of(model, data), device))
+def _logits(model, data, device, call=None): return (call or model)(_to(_features_of(model, data), device), _to(_graph_of(model, data), device))
 
 # %% ../nbs/04_training.ipynb #node_loss
 def node_loss(
@@ -111,27 +123,35 @@ def train_step(
     precision:str='float32', # or `'bfloat16'`: dense and sparse products in 16 bits, weights and loss in 32
     clip:float|None=None, # largest norm of the gradient; a longer one is shortened (Pascanu et al., 2013)
     class_weight:Tensor|None=None, # [num_classes], on `device`: see `node_loss`
+    replica=None, # a `Replica` of the model: one step of all ranks, each with its own batch
 ) -> tuple: # `(loss, number of training nodes)`: `(0., 0)` for a batch without any, which changes nothing
     "One step of gradient descent on one batch. Raises `FloatingPointError`, before any weight is changed, if the loss or its gradient is not finite."
     check_precision(precision)
     device = torch.device(device)
     nodes = batch.train_mask.nonzero().view(-1)
-    y = batch.y.index_select(0, nodes)
-    if len(nodes) == 0 or (class_weight is not None and y.ndim == 1 and not class_weight[y.to(device)].any()): return 0., 0
+    y = batch.y.index_select(0, nodes).to(device, non_blocking=True)
+    counted = float(class_weight[y].sum()) if class_weight is not None and y.ndim == 1 else len(y)         # what the mean divides by
+    if not counted and replica is None: return 0., 0
+    share = None if replica is None else replica.share(counted)
     optimizer.zero_grad()
     with torch.autocast(device.type, torch.bfloat16, enabled=PRECISIONS[precision]):
-        logits = _logits(model, batch, device).index_select(0, _to(nodes, device))
-    loss = node_loss(logits.float(), _to(y, device), class_weight)
+        logits = _logits(model, batch, device, replica).index_select(0, _to(nodes, device))
+    loss = node_loss(logits.float(), y, class_weight) if counted else 0 * logits.sum()
     value = float(loss.detach())
-    if not math.isfinite(value): raise FloatingPointError(f'the loss is {value}')
+    if share is not None:
+        factor = share()                             # of this rank's mean in that of all
+        if factor is None: return 0., 0
+        loss = loss * (factor if math.isfinite(value) else math.nan)              # so that every rank sees it
+    elif not math.isfinite(value): raise FloatingPointError(f'the loss is {value}')
     loss.backward()
     gradients = [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
     norm = nn.utils.get_total_norm([g.coalesce().values() if g.is_sparse else g for g in gradients])
+    if not math.isfinite(value): raise FloatingPointError(f'the loss is {value}')
     if not math.isfinite(norm): raise FloatingPointError(f'the gradient is {float(norm)}')
     if clip is not None and norm > clip:
         for g in gradients: g.mul_(clip / norm)
     optimizer.step()
-    return value, len(nodes)
+    return value, len(nodes) if counted else 0
 
 # %% ../nbs/04_training.ipynb #evaluating
 @contextmanager
@@ -170,11 +190,18 @@ def evaluate(
     metric:str|None=None, # see `score`
     memory=None, # budget of the process, like '2 GB': see `predict`
 ) -> Scores:
-    "Score `model` on the training, validation and test nodes of `data`; the model's mode is left as it was. A store, or a graph with a budget, is predicted layer by layer."
-    if memory is None and isinstance(data, Data): logits = predict_logits(model, data, device)
-    else:
-        from cluster_gcn_nb.inference import _Predictor
-        logits = _Predictor(model, data, memory, device=device, copies=2).run(progress=False)         # scores look at copies of them
+    "Score `model` on the training, validation and test nodes of `data`; the model's mode is left as it was. A store, or a graph with a budget, is predicted layer by layer; where there are several ranks, by all of them together."
+    ranks, at_once = _ranks(), memory is None and isinstance(data, Data)
+    if ranks is None and at_once: return _scores(predict_logits(model, data, device), data, metric)
+    from cluster_gcn_nb.inference import _Predictor
+    try: predictor = _Predictor(model, data, memory, device=device, copies=2)          # scores look at copies of the logits
+    except ValueError:
+        if not at_once: raise
+        return Scores(*ranks.first(lambda: evaluate(model, data, device, metric)))     # no sequence of convolutions: rank 0 alone
+    logits = predictor.run(progress=False, everywhere=False)
+    return _scores(logits, data, metric) if ranks is None else Scores(*ranks.first(lambda: _scores(logits, data, metric)))
+
+def _scores(logits, data, metric):
     data = _labels_of(data)
     if not isinstance(data.get('y'), Tensor): raise ValueError('the graph has no labels y to evaluate by')
     y = data.y.cpu()
@@ -266,6 +293,9 @@ class Run:
     best:dict|None = None          # the weights that scored best on the validation nodes
     step_options:dict = field(default_factory=dict) # of `train_step`
     memory:object = None           # budget of the process, for evaluations
+    ranks:object = None            # the `Ranks` that train together, if this process is not alone
+    replica:object = None          # the model among them
+    seed:int|None = None           # of their random numbers
 
     @property
     def epoch(self) -> int: return len(self.history)
@@ -276,14 +306,19 @@ def train_epoch(self:Run):
     "One pass over the batches; its record, with the mean loss of a training node (NaN if there was none)."
     self.model.train()
     began, total, nodes = time.perf_counter(), 0., 0
+    for sampler in (getattr(self.loader, name, None) for name in ('sampler', 'batch_sampler')):
+        if hasattr(sampler, 'set_epoch'): sampler.set_epoch(self.epoch)
+    if self.ranks is not None: self.ranks.draw(self.seed, self.epoch)
     for i, batch in enumerate(_stream(self.loader, self.device)):
-        try: loss, count = train_step(self.model, batch, self.optimizer, self.device, **self.step_options)
+        try: loss, count = train_step(self.model, batch, self.optimizer, self.device, replica=self.replica, **self.step_options)
         except FloatingPointError as e:
             raise FloatingPointError(f'{e} in epoch {self.epoch + 1}, batch {i + 1} of {batch.num_nodes:,} nodes: {advice(batch)}') from None
-        if count: self.schedule.step()
+        if count or self.replica is not None and self.replica.total: self.schedule.step()
         total, nodes = total + loss * count, nodes + count
         del batch
-    return dict(epoch=self.epoch + 1, loss=total / nodes if nodes else math.nan, seconds=time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    if self.ranks is not None: total, nodes, seconds = self.ranks.sum(total, nodes, seconds / self.ranks.size)
+    return dict(epoch=self.epoch + 1, loss=total / nodes if nodes else math.nan, seconds=seconds)
 
 def advice(batch):
     "What to do about a loss that is not finite."
@@ -315,7 +350,8 @@ def has_stalled(self:Run, patience):
 def state(self:Run):
     "What a checkpoint holds."
     return dict(settings=self.settings, history=list(self.history), stopped=self.history.stopped, model=self.model.state_dict(), best=self.best,
-                optimizer=self.optimizer.state_dict(), schedule={k: v for k, v in self.schedule.state_dict().items() if k != 'lr_lambdas'}, random=random_state(self.loader, self.device))
+                optimizer=self.optimizer.state_dict(), schedule={k: v for k, v in self.schedule.state_dict().items() if k != 'lr_lambdas'},
+                ranks=1 if self.ranks is None else self.ranks.size, random=random_state(self.loader, self.device) if self.ranks is None else dict(seed=self.seed))
 
 @patch
 def load_state(self:Run, state, name):
@@ -325,18 +361,30 @@ def load_state(self:Run, state, name):
         if (theirs := state['settings'].get(key)) == mine: continue
         if key in ('model', 'weights'): raise ValueError(f'{name} is of another model: give the same, or a new checkpoint')
         raise ValueError(f'{name} is of a run with {key}={theirs!r}, this one has {key}={mine!r}: give the same, or a new checkpoint')
-    set_random_state(state['random'], self.loader, self.device)            # first, since it may refuse
+    self.load_random(state)                 # first, since it may refuse
     self.model.load_state_dict(state['model'])
     self.optimizer.load_state_dict(state['optimizer'])
     self.schedule.load_state_dict(state['schedule'] | (dict(lr_lambdas=[None]) if hasattr(self.schedule, 'lr_lambdas') else {}))
     self.history[:], self.history.stopped, self.best = state['history'], state['stopped'], state['best']
+    if state.get('ranks', 1) != (1 if self.ranks is None else self.ranks.size) and hasattr(self.schedule, 'lr_lambdas'):
+        self.schedule.last_epoch = self.epoch * len(self.loader) - 1          # an epoch has another number of steps now
+        self.schedule.step()
+
+@patch
+def load_random(self:Run, state):
+    "Go on with the random numbers of a checkpoint; between one process and several, with others that follow from them."
+    found, epoch = state['random'], len(state['history'])
+    if self.ranks is not None:
+        self.seed = self.loader.batch_sampler.seed = found['seed'] if 'seed' in found else mixed_seed(*found['cpu'][-64:].tolist())
+    elif 'seed' in found: torch.manual_seed(mixed_seed(found['seed'], epoch))
+    else: set_random_state(found, self.loader, self.device)
 
 # %% ../nbs/04_training.ipynb #fit-settings
 def _settings(model, optimizer, loader, epochs, schedule, **others):
     "What the numbers of a run depend on, as plain values."
     others |= dict(schedule='a function' if callable(schedule) else schedule, epochs=epochs if schedule != 'constant' else None)
     shapes = {name: list(p.shape) for name, p in model.state_dict().items() if isinstance(p, Tensor)}
-    return _plain(others | dict(model=repr(model), weights=shapes, optimizer=type(optimizer).__name__, batches=_length(loader)))
+    return _plain(others | dict(model=repr(model), weights=shapes, optimizer=type(optimizer).__name__, batches=getattr(getattr(loader, 'batch_sampler', None), 'whole_length', None) or _length(loader)))
 
 def _length(loader):
     "Number of batches; None where nobody knows."
@@ -385,7 +433,7 @@ def _initialised(model, loader, device):
 # %% ../nbs/04_training.ipynb #heaviest
 def _trials(loader):
     "Batches that are ever heavier, up to the heaviest that the loader may deal, and how much heavier the next one and the last one are. Of an unknown loader, its first batch."
-    data, q = getattr(loader, 'cluster_data', None), getattr(loader, 'batch_size', None)
+    data, q = getattr(loader, 'cluster_data', None), getattr(loader, 'batch_size', None) or getattr(getattr(loader, 'batch_sampler', None), 'batch_size', None)
     if not isinstance(data, ClusterData) or q is None: yield from ((batch, 1., 1.) for batch, _ in zip(loader, range(1))); return
     nodes, entries = np.diff(data._ptr), np.diff(data._structure()[0][data._ptr])
     order = np.argsort(-(nodes / max(nodes.mean(), 1) + entries / max(entries.mean(), 1)), kind='stable')
@@ -396,7 +444,7 @@ def _trials(loader):
     for i, k in enumerate(counts): yield data.batch(order[:k]), heavier(i, min(i + 1, len(counts) - 1)), heavier(i, -1)
 
 def _try_step(run, batch):
-    "Forward and backward, as in training, and nothing changed by it."
+    "Forward and backward, as in training, and nothing changed by it; the gradients of the weights that have one."
     model, y = run.model, batch.get('y')
     modes, buffers, grads = [(m, m.training) for m in model.modules()], {k: v.clone() for k, v in model.named_buffers()}, [(p, p.grad) for p in model.parameters()]
     for p, _ in grads: p.grad = None
@@ -404,6 +452,7 @@ def _try_step(run, batch):
         model.train()
         with torch.autocast(run.device.type, torch.bfloat16, enabled=PRECISIONS[run.step_options['precision']]): logits = _logits(model, batch, run.device)
         node_loss(logits.float(), _to(y.clamp(min=0) if y.ndim == 1 else y, run.device)).backward()
+        return [p.grad for p, _ in grads if p.requires_grad]
     finally:
         for m, mode in modes: m.training = mode
         for p, grad in grads: p.grad = grad
@@ -470,19 +519,21 @@ def fit(
     checkpoint=None, # a file for the state of the run, written every `checkpoint_every` epochs and at the end
     checkpoint_every:int=1, # epochs
     resume:bool=False, # go on from the checkpoint if there is one?
-    callbacks=(), # function of a `Run`, or several, called after each epoch; one that returns True ends the training
+    callbacks=(), # function of a `Run`, or several, called after each epoch (by rank 0, if there are several); one that returns True ends the training
     memory=None, # budget for the process's own (anonymous) memory, like '2 GB'; evaluations go layer by layer then, see `predict`
 ) -> History:
-    "Train `model` on batches of clusters and evaluate it on the whole graph. Raises `FloatingPointError` when the loss is no number any more, `ValueError` for a budget that is too small."
+    "Train `model` on batches of clusters and evaluate it on the whole graph; under torchrun, on all ranks together. Raises `FloatingPointError` when the loss is no number any more, `ValueError` for a budget that is too small."
     check_precision(precision)
-    callbacks = [callbacks] if callable(callbacks) else list(callbacks)
-    _check(_labels_of(data), clip, patience, checkpoint, resume, callbacks, epochs=(epochs, 0), eval_every=(eval_every, 1), checkpoint_every=(checkpoint_every, 1))
-    device = pick_device(device)
-    run = _start(_initialised(model.to(device), loader, device), loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed, memory)
-    if memory is not None or not isinstance(data, Data | None): check_budget(run, memory)
+    callbacks, ranks = [callbacks] if callable(callbacks) else list(callbacks), _ranks()
+    with nullcontext() if ranks is None else ranks.together():
+        _check(_labels_of(data), clip, patience, checkpoint, resume, callbacks, epochs=(epochs, 0), eval_every=(eval_every, 1), checkpoint_every=(checkpoint_every, 1))
+        device = pick_device(device)
+        if ranks is not None: loader = ranks.deal(loader)
+        run = _start(_initialised(model.to(device), loader, device), loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed, memory)
+        if memory is not None or not isinstance(data, Data | None): check_budget(run, memory)
     hidden = not (sys.stderr.isatty() or in_jupyter()) if progress is None else not progress
-    with _seeded(seed, device), tqdm(total=epochs, desc='Training', unit='epoch', disable=hidden) as bar:
-        if resume and Path(checkpoint).exists(): run.load_state(read_checkpoint(checkpoint, device), checkpoint); bar.update(run.epoch)
+    with nullcontext() if ranks is None else ranks.training(run, seed), _seeded(seed if ranks is None else run.seed, device), tqdm(total=epochs, desc='Training', unit='epoch', disable=hidden or ranks is not None and ranks.rank > 0) as bar:
+        if resume and (state := _found(run, checkpoint)): run.load_state(state, checkpoint); bar.update(run.epoch)
         if run.epoch > epochs: raise ValueError(f'{checkpoint} is of {run.epoch} epochs already, more than epochs={epochs}')
         try: _train(run, epochs, eval_every, patience, checkpoint, checkpoint_every, callbacks, bar)
         except KeyboardInterrupt: run.history.interrupted = True
@@ -491,15 +542,23 @@ def fit(
     return run.history
 
 # %% ../nbs/04_training.ipynb #train-loop
+def _found(run, path): # the state in a checkpoint, which rank 0 reads for all; None if there is no such file
+    def read(): return Path(path).read_bytes() if Path(path).exists() else b''
+    content = read() if run.ranks is None else run.ranks.content(read)
+    return checkpoint_state(content, path, run.device) if content else None
+
+def _first(run, f): return bool(f()) if run.ranks is None else bool(run.ranks.first(lambda: [f()])[0])         # `f()` on rank 0, its answer on all
+
 def _train(run, epochs, eval_every, patience, checkpoint, checkpoint_every, callbacks, bar):
     "The epochs that are left."
     if run.history.stopped == 'patience' and not run.has_stalled(patience): run.history.stopped = ''        # resumed with more of it
+    def asked(): return any([isinstance(told := f(run), (bool, np.bool_)) and bool(told) for f in callbacks])
     while run.epoch < epochs and not run.history.stopped:
         last = run.epoch + 1 == epochs
         run.do_epoch(scored=run.data is not None and ((run.epoch + 1) % eval_every == 0 or last))
-        asked = any([isinstance(told := f(run), (bool, np.bool_)) and bool(told) for f in callbacks])
-        if not last: run.history.stopped = 'callback' if asked else 'patience' if run.has_stalled(patience) else ''
-        if checkpoint is not None and (run.epoch % checkpoint_every == 0 or last or run.history.stopped): write_checkpoint(checkpoint, run.state())
+        stop = _first(run, asked)
+        if not last: run.history.stopped = 'callback' if stop else 'patience' if run.has_stalled(patience) else ''
+        if checkpoint is not None and (run.epoch % checkpoint_every == 0 or last or run.history.stopped): _first(run, lambda: write_checkpoint(checkpoint, run.state()))
         bar.update(); bar.set_postfix({k: f'{run.history[-1][k]:.3f}' for k in ('loss', 'val') if k in run.history[-1]})
 
 # %% ../nbs/04_training.ipynb #inductive
