@@ -157,6 +157,7 @@ def cluster_gcn_train(
             parts = open_graph(dataset).num_parts
             if num_parts not in (None, parts): raise ValueError(f'num_parts={num_parts}, but the store {dataset} has {parts} clusters')
             config['dataset'], settings = str(Path(dataset).resolve()), SETTINGS['store'] | dict(num_parts=parts)
+        elif Path(dataset).is_dir(): raise ValueError(f'{dataset} is a folder without a ClusterStore in it: name one that cluster_gcn_partition --store has written, or a dataset')
         else: config['dataset'] = name = dataset_name(dataset); settings = SETTINGS[name]
         config |= {k: v for k, v in settings.items() if config[k] is None}
         if not 0 <= seed < 2**31: raise ValueError(f'seed={seed} should be between 0 and {2**31 - 1}')

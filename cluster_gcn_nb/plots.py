@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PALETTE', 'link_counts', 'plot_link_blocks', 'plot_permuted', 'plot_label_entropy', 'plot_edges_kept', 'plot_sizes',
-           'plot_batches', 'plot_history', 'plot_spread', 'plot_step_times', 'plot_memory']
+           'plot_batches', 'plot_history', 'plot_spread', 'plot_step_times', 'plot_memory', 'plot_scaling']
 
 # %% ../nbs/08_plots.ipynb #imports
 from itertools import cycle
@@ -221,5 +221,23 @@ def plot_memory(
     for (label, size), style in zip((lines or {}).items(), cycle(['-', '--', ':'])): ax.axhline(size / 1e6, color='0.25', ls=style, lw=1.2, label=label)
     ax.set(xlabel='seconds', ylabel='own memory' + (' beyond the start' if base else '') + ' (MB)', xlim=(0, start), ylim=(0, None))
     ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, .5), frameon=False)
+    ax.spines[['top', 'right']].set_visible(False)
+    return ax
+
+# %% ../nbs/08_plots.ipynb #plot_scaling
+def plot_scaling(
+    epochs:dict, # by label: dict of seconds an epoch by number of ranks
+    ax:Axes|None=None,
+) -> Axes:
+    "Time of an epoch over the number of ranks; thin lines: divided by the number of ranks."
+    ax = _axes(ax, figsize=(6, 4))
+    for (label, seconds), colour, marker in zip(epochs.items(), cycle(PALETTE), cycle('os^v')):
+        ranks, first = list(seconds), min(seconds)
+        ax.plot(ranks, [seconds[first] * first / r for r in ranks], color=colour, lw=.8, ls=':')
+        ax.plot(ranks, list(seconds.values()), color=colour, marker=marker, ms=4, label=label)
+    ax.set(xscale='log', yscale='log', xlabel='ranks', ylabel='seconds an epoch', title='An epoch on more ranks (dotted: nothing lost)')
+    ticks = sorted({r for seconds in epochs.values() for r in seconds})
+    ax.set_xticks(ticks, [str(r) for r in ticks]); ax.minorticks_off()
+    ax.legend(fontsize=8, frameon=False)
     ax.spines[['top', 'right']].set_visible(False)
     return ax
