@@ -7,7 +7,7 @@ __all__ = ['network_interface', 'meet', 'Ranks', 'join', 'alone', 'is_main_proce
            'Network', 'simulate_epoch']
 
 # %% ../nbs/07_distributed.ipynb #imports
-import atexit, gc, hashlib, math, os, re, signal, socket, struct, tempfile, threading, time, uuid
+import atexit, gc, hashlib, json, math, os, pickle, re, signal, socket, struct, tempfile, threading, time, uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,7 +23,7 @@ try: import fcntl
 except ImportError: fcntl = None            # Windows
 from .batching import ClusterLoader
 from .checkpoint import mixed_seed
-from .training import _logits, _try_step
+from .training import _launched
 
 # %% ../nbs/07_distributed.ipynb #interface
 def network_interface(
@@ -40,6 +40,15 @@ def network_interface(
                 except OSError: continue                                  # without an address
                 if socket.inet_ntoa(found) == own: return name
     except OSError: pass
+
+@contextmanager
+def _interface_for(host):
+    "Inside, gloo uses the interface that leads to `host`, unless another one has been named."
+    name = None if 'GLOO_SOCKET_IFNAME' in os.environ else network_interface(host)
+    if name is not None: os.environ['GLOO_SOCKET_IFNAME'] = name
+    try: yield
+    finally:
+        if name is not None: del os.environ['GLOO_SOCKET_IFNAME']
 
 # %% ../nbs/07_distributed.ipynb #meet
 def meet(
@@ -68,10 +77,9 @@ class Ranks:
         timeout:float=600, # seconds to wait for another rank, before it counts as lost
     ):
         if not dist.is_initialized():
-            name = network_interface(os.environ.get('MASTER_ADDR', '127.0.0.1'))
-            if name is not None: os.environ.setdefault('GLOO_SOCKET_IFNAME', name)
             store, rank, size = next(dist.rendezvous('env://', timeout=timedelta(seconds=timeout)))
-            dist.init_process_group('gloo', store=dist.PrefixStore(meet(store, rank, size, timeout), store), rank=rank, world_size=size, timeout=timedelta(seconds=timeout))
+            with _interface_for(os.environ.get('MASTER_ADDR', '127.0.0.1')):
+                dist.init_process_group('gloo', store=dist.PrefixStore(meet(store, rank, size, timeout), store), rank=rank, world_size=size, timeout=timedelta(seconds=timeout))
             atexit.register(_leave)
         self.rank, self.size, self.world = dist.get_rank(), dist.get_world_size(), id(dist.group.WORLD)
         _here.update(gloo=None if dist.get_backend() == 'gloo' else dist.new_group(backend='gloo', timeout=timedelta(seconds=timeout)), nccl=None)
@@ -85,7 +93,7 @@ class Ranks:
         if _here['nccl'] is None: _here['nccl'] = dist.group.WORLD if dist.get_backend() == 'nccl' else dist.new_group(backend='nccl')
         return _here['nccl']
 
-_here = dict(ranks=None, alone=0, gloo=None, nccl=None)         # of this process
+_here = dict(ranks=None, alone=0, gloo=None, nccl=None, spoken_for=False)         # what this process knows of its ranks
 
 def _leave():
     "End the threads of process groups while Python is still there: one that comes late ends the process with SIGABRT."
@@ -108,17 +116,17 @@ def alone():
     try: yield
     finally: _here['alone'] -= 1
 
-def is_main_process() -> bool: # is this rank 0, or the only process?
-    return (dist.get_rank() if dist.is_available() and dist.is_initialized() else int(os.environ.get('RANK', 0))) == 0
+def is_main_process() -> bool: # is this rank 0, or the only process, or inside `alone()`?
+    if _here['alone']: return True
+    return (dist.get_rank() if dist.is_initialized() else int(os.environ['RANK']) if _launched() else 0) == 0
 
 # %% ../nbs/07_distributed.ipynb #launch
 def _work(rank, function, size, store, pipes):
     torch.set_num_threads(1)
-    if fcntl is not None: os.environ.setdefault('GLOO_SOCKET_IFNAME', network_interface('127.0.0.1') or 'lo')
-    dist.init_process_group('gloo', init_method=f'file://{store}', rank=rank, world_size=size, timeout=timedelta(seconds=60))
+    with _interface_for('127.0.0.1'): dist.init_process_group('gloo', init_method=f'file://{store}', rank=rank, world_size=size, timeout=timedelta(seconds=60))
     dist.barrier()                      # none leaves before all are connected
     _here.update(ranks=None, alone=0)
-    pipes[rank][1].send(function(rank))
+    pipes[rank][1].send_bytes(pickle.dumps(function(rank)))
 
 def launch(
     function, # is called with its rank in a process of its own, of one thread, on a CPU
@@ -131,32 +139,92 @@ def launch(
         while not ended:
             ended = running.join(timeout=.02)
             for rank, (read, _) in enumerate(pipes):
-                if rank not in found and read.poll(): found[rank] = read.recv()
+                if rank not in found and read.poll(): found[rank] = pickle.loads(read.recv_bytes())
     return [found[rank] for rank in range(size)]
 
-# %% ../nbs/07_distributed.ipynb #words
+# %% ../nbs/07_distributed.ipynb #lost
+_ADVICE = 'What the last checkpoint holds is kept: start all ranks again, with resume=True (--resume)'
+
 @patch
-def sum(self:Ranks, *numbers) -> list: # of floats
+@contextmanager
+def speaking(self:Ranks):
+    "Failures of the network inside become a `ConnectionError` that says what to do."
+    try: yield
+    except RuntimeError as error:
+        text = str(error)
+        if not (isinstance(error, dist.DistError) or re.search(r'gloo|NCCL|Connection (closed|reset|refused)|[Tt]imed out|Broken pipe', text)): raise
+        raise ConnectionError(f'{self} has lost another rank, which has died, or has ended before the others, or is too slow ({text.splitlines()[0][:200]}). {_ADVICE}') from error
+
+# %% ../nbs/07_distributed.ipynb #sigterm
+@contextmanager
+def _handling(number, handler):
+    "Inside, a signal calls `handler`; in the main thread only, since others cannot ask for that."
+    if threading.current_thread() is not threading.main_thread(): yield; return
+    before = signal.signal(number, handler)
+    try: yield
+    finally: signal.signal(number, before)
+
+def _listen(end, words):
+    while told := end.recv(64):
+        if signal.SIGTERM in told: os.write(2, f'{words}\n'.encode()); os._exit(128 + signal.SIGTERM)
+
+@patch
+@contextmanager
+def last_words(self:Ranks):
+    "Inside, SIGTERM ends the process with words, whatever it is waiting for."
+    if _here['spoken_for'] or threading.current_thread() is not threading.main_thread(): yield; return
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    listener = threading.Thread(target=_listen, args=(ours, f'{self} is told to end (SIGTERM): another rank has died, or the job is being stopped. {_ADVICE}'), daemon=True)
+    listener.start()
+    with _handling(signal.SIGTERM, lambda *_: None):                  # the system writes the number of the signal to `theirs`
+        before, _here['spoken_for'] = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False), True
+        try: yield
+        finally:
+            signal.set_wakeup_fd(before)
+            _here['spoken_for'] = False
+            theirs.close(); listener.join(); ours.close()
+
+def _forked(): # a child's signals are its own
+    if _here['spoken_for']: _here['spoken_for'] = False; signal.set_wakeup_fd(-1); signal.signal(signal.SIGTERM, signal.SIG_DFL)
+if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_forked)
+
+# %% ../nbs/07_distributed.ipynb #words
+_TOPICS = 'sum', 'step', 'content', 'fit', 'evaluate', 'predict', 'rows', 'together'
+
+@patch
+def say(self:Ranks, topic, *numbers): # -> a function that waits for the sums over the ranks, at most three
+    "Begin to add up numbers."
+    tag = 1 + _TOPICS.index(topic)
+    message = torch.tensor([tag, tag**2, *numbers, *[0] * (3 - len(numbers))], dtype=torch.float64)
+    with self.speaking(): sent = dist.all_reduce(message, group=self.group, async_op=True)
+    def heard():
+        with self.speaking(): sent.wait()
+        tags, squares, *sums = message.tolist()
+        if self.size * squares != tags**2: raise RuntimeError(f'{self} is at {topic!r}, and others are at something else: all ranks call fit, evaluate and predict in the same order, with the same arguments')
+        return sums[:len(numbers)]
+    return heard
+
+@patch
+def sum(self:Ranks, *numbers, topic='sum') -> list: # of floats
     "Sums over the ranks."
-    found = torch.tensor(numbers, dtype=torch.float64)
-    dist.all_reduce(found, group=self.group)
-    return found.tolist()
+    return self.say(topic, *numbers)()
 
 @patch
 def max(self:Ranks, number) -> float:
     "The largest of the ranks' numbers."
     found = torch.tensor([number], dtype=torch.float64)
-    dist.all_reduce(found, dist.ReduceOp.MAX, group=self.group)
+    with self.speaking(): dist.all_reduce(found, dist.ReduceOp.MAX, group=self.group)
     return found.item()
 
 @patch
 @contextmanager
-def together(self:Ranks):
+def together(self:Ranks, topic='together'):
     "What fails inside on one rank fails on all: the others get a `RuntimeError`, or, after Ctrl-C, a `KeyboardInterrupt`. No other words in between."
     error = None
     try: yield
     except (Exception, KeyboardInterrupt) as e: error = e
-    failed, interrupted = self.sum(error is not None, isinstance(error, KeyboardInterrupt))
+    failed, interrupted = self.sum(error is not None, isinstance(error, KeyboardInterrupt), topic=topic)
     if error is not None: raise error
     if failed == interrupted > 0: raise KeyboardInterrupt
     if failed: raise RuntimeError(f'rank {self.rank} stops, since {int(failed)} of the {self.size} ranks failed: see what they say')
@@ -165,9 +233,10 @@ def together(self:Ranks):
 def content(self:Ranks, read) -> bytes:
     "The bytes that `read()` returns on rank 0, on all ranks. If it fails there, it fails on all."
     with self.together(): found = np.frombuffer(read(), np.uint8) if self.rank == 0 else None
-    size = int(self.sum(0 if found is None else len(found))[0])
+    size = int(self.sum(0 if found is None else len(found), topic='content')[0])
     found = torch.empty(size, dtype=torch.uint8) if found is None else torch.from_numpy(found.copy())
-    if size: dist.broadcast(found, 0, group=self.group)
+    with self.speaking():
+        if size: dist.broadcast(found, 0, group=self.group)
     return found.numpy().tobytes()
 
 @patch
@@ -177,42 +246,25 @@ def first(self:Ranks, f) -> list: # of floats
         with alone(): return np.array(f(), np.float64).tobytes()
     return np.frombuffer(self.content(call), np.float64).tolist()
 
-# %% ../nbs/07_distributed.ipynb #rows
+@patch
+def same(self:Ranks, what, value):
+    "Raise a `ValueError` unless `value` is the same on all ranks."
+    digest = torch.from_numpy(np.frombuffer(hashlib.sha256(repr(value).encode()).digest(), np.uint8).copy())
+    found = [torch.empty_like(digest) for _ in range(self.size)]
+    with self.speaking(): dist.all_gather(found, digest, group=self.group)
+    other = [rank for rank, theirs in enumerate(found) if not torch.equal(theirs, found[0])]
+    if other: raise ValueError(f'the ranks differ in {what}: rank {self.rank} has {value!r:.300}; {"that of rank" if len(other) == 1 else "those of ranks"} {", ".join(map(str, other))} differs from that of rank 0')
+
 @patch
 def rows(self:Ranks, mine, shape, dtype, src, everywhere=True): # [n, width] on the CPU
     "Rows of a layer that rank `src` has, on all ranks; or, if not `everywhere`, on rank 0, and [n, 0] on others."
     if not everywhere and self.rank not in (0, src): return torch.empty(shape[0], 0, dtype=dtype)
     found = mine.contiguous() if self.rank == src else torch.empty(shape, dtype=dtype)
-    if everywhere: dist.broadcast(found, src, group=self.group)
-    elif src and self.rank == src: dist.send(found, 0, group=self.group)
-    elif src: dist.recv(found, src, group=self.group)
+    with self.speaking():
+        if everywhere: dist.broadcast(found, src, group=self.group)
+        elif src and self.rank == src: dist.send(found, 0, group=self.group)
+        elif src: dist.recv(found, src, group=self.group)
     return found if everywhere or self.rank == 0 else found[:, :0]
-
-# %% ../nbs/07_distributed.ipynb #lost
-_ADVICE = 'What the last checkpoint holds is kept: start all ranks again, with resume=True (--resume)'
-
-@patch
-@contextmanager
-def speaking(self:Ranks):
-    "Failures of the network inside become a `ConnectionError` that says what to do, and so does torchrun's request to end (SIGTERM)."
-    with _handling(signal.SIGTERM, self.told_to_end):
-        try: yield
-        except RuntimeError as error:
-            text = str(error)
-            if not (isinstance(error, dist.DistError) or re.search(r'gloo|NCCL|Connection (closed|reset|refused)|[Tt]imed out|Broken pipe', text)): raise
-            raise ConnectionError(f'{self} has lost another rank, which has died, or has ended before the others, or is too slow ({text.splitlines()[0][:200]}). {_ADVICE}') from None
-
-@patch
-def told_to_end(self:Ranks, *_):
-    raise ConnectionError(f'{self} is told to end: another rank has died, or the job is being stopped. {_ADVICE}')
-
-@contextmanager
-def _handling(number, handler):
-    "Inside, a signal calls `handler`; in the main thread only, since others cannot ask for that."
-    if threading.current_thread() is not threading.main_thread(): yield; return
-    before = signal.signal(number, handler)
-    try: yield
-    finally: signal.signal(number, before)
 
 # %% ../nbs/07_distributed.ipynb #sampler
 class ClusterSampler(Sampler):
@@ -264,41 +316,44 @@ def deal(self:Ranks,
     return loader.dealt_by(ClusterSampler(len(loader.cluster_data), loader.batch_size or 1, type(loader.sampler) is RandomSampler, 0, self.rank, self.size, loader.drop_last))
 
 # %% ../nbs/07_distributed.ipynb #replica
+class _Spare(nn.Module):
+    "A model, and a weight that no pass touches: where DDP looks for such weights, it warns if there is none."
+    def __init__(self, model, device):
+        super().__init__()
+        self.model, self.spare = model, nn.Parameter(torch.zeros(1, device=device))
+
+    def forward(self, *args): return self.model(*args)
+
 class Replica:
-    "A model that is trained by several ranks: a call is a forward pass, and its backward pass averages the gradients."
-    def __init__(self, model, ranks, device, unused=False): # `unused`: are there parameters that a pass does not touch?
+    "A model that is trained by several ranks: a call is a forward pass, and `backward` averages the gradients."
+    def __init__(self, model, ranks, device):
         self.ranks, self.stop, self.total = ranks, False, 0.
-        self.ddp = DistributedDataParallel(model, process_group=ranks.group_for(device), gradient_as_bucket_view=True, find_unused_parameters=unused)
+        with ranks.speaking(): self.ddp = DistributedDataParallel(_Spare(model, device), process_group=ranks.group_for(device), gradient_as_bucket_view=True, broadcast_buffers=False, find_unused_parameters=True)
 
     def __call__(self, *args): return self.ddp(*args)
+
+    def backward(self, loss):
+        with self.ranks.speaking(): loss.backward()
 
     def share(self,
         counted:float, # training nodes of this rank's batch, or the sum of their weights
     ): # -> a function that returns what to multiply this rank's loss by, or None if no rank has a training node
         "Begin to exchange the counts of a step."
-        numbers = torch.tensor([counted, self.stop], dtype=torch.float64)
-        sent = dist.all_reduce(numbers, group=self.ranks.group, async_op=True)
+        heard = self.ranks.say('step', counted, self.stop)
         def factor():
-            sent.wait()
-            self.total, stop = numbers.tolist()
+            self.total, stop = heard()
             if stop: raise KeyboardInterrupt
             return counted * self.ranks.size / self.total if self.total else None
         return factor
 
 # %% ../nbs/07_distributed.ipynb #training
-@patch
-def same(self:Ranks, what, value):
-    "Raise a `ValueError` unless `value` is the same on all ranks."
-    digest = torch.from_numpy(np.frombuffer(hashlib.sha256(repr(value).encode()).digest(), np.uint8).copy())
-    found = [torch.empty_like(digest) for _ in range(self.size)]
-    dist.all_gather(found, digest, group=self.group)
-    other = [rank for rank, theirs in enumerate(found) if not torch.equal(theirs, found[0])]
-    if other: raise ValueError(f'the ranks differ in {what}: rank {self.rank} has {value!r:.300}; {"those of rank" if len(other) == 1 else "those of ranks"} {", ".join(map(str, other))} are not those of rank 0')
-
 def _clusters_id(data):
     "What identifies clusters, without looking at features."
     if hasattr(data, 'fingerprint'): return data.fingerprint
     return len(data._structure()[1]), hashlib.sha256(data.partition.assignment.numpy().tobytes()).hexdigest()
+
+def _plain_options(optimizer): # settings of an optimiser, group by group
+    return [{k: v for k, v in group.items() if k != 'params' and isinstance(v, (int, float, str, tuple, list, type(None)))} for group in optimizer.param_groups]
 
 @patch
 def draw(self:Ranks, seed:int, epoch:int):
@@ -306,23 +361,39 @@ def draw(self:Ranks, seed:int, epoch:int):
     torch.manual_seed(mixed_seed(seed, epoch, self.rank))
 
 @patch
-@contextmanager
-def training(self:Ranks, run, seed):
-    "Inside, a `Run` is one of all ranks."
-    with self.speaking():
-        self.same('the clusters: cut the graph once, and write a ClusterStore or pass the partition. Of the clusters', _clusters_id(run.loader.cluster_data))
-        for key, value in run.settings.items(): self.same(f'{key}=', value)
-        self.same('the evaluation data', None if run.data is None else run.data.num_nodes)
-        run.seed = run.loader.batch_sampler.seed = int(self.first(lambda: [torch.randint(2**31, ()).item() if seed is None else seed])[0])
-        run.ranks, run.replica = self, Replica(run.model, self, run.device, _unused(run))
-        with _deferred_interrupts(run.replica):
-            try: yield
-            finally: run.replica = None
+def take_over(self:Ranks, tensors):
+    "Give tensors the values that they have on rank 0."
+    with torch.no_grad(), self.speaking():
+        for t in tensors: dist.broadcast(t.data, 0, group=self.group_for(t.device))
 
-def _unused(run):
-    "Are there weights that a forward pass does not touch?"
-    with torch.random.fork_rng([run.device] if run.device.type == 'cuda' else []):
-        return None in _try_step(run, run.loader.cluster_data.batch([0]))
+@patch
+def follow(self:Ranks, run):
+    "After callbacks: take over what they have changed on rank 0."
+    self.same('which weights are trained (requires_grad): callbacks are called by rank 0 only, and can change that on one rank only. Of all weights, that', [p.requires_grad for p in run.model.parameters()])
+    options = json.loads(self.content(lambda: json.dumps(_plain_options(run.optimizer)).encode()))
+    for group, new in zip(run.optimizer.param_groups, options):
+        for key, value in new.items(): group[key] = tuple(value) if isinstance(group[key], tuple) else value
+    self.take_over([*run.model.parameters(), *run.model.buffers()])
+
+@patch
+def stand_in(self:Ranks, run): # a batch that trains nothing, for a rank that has no cluster in a step
+    batch = run.loader.cluster_data.batch([0])
+    batch.train_mask = torch.zeros_like(batch.train_mask)
+    return batch.to(run.device)
+
+@patch
+@contextmanager
+def training(self:Ranks, run, seed, **arguments):
+    "Inside, a `Run` is one of all ranks."
+    self.same('the clusters: cut the graph once, and write a ClusterStore or pass the partition. Of the clusters', _clusters_id(run.loader.cluster_data))
+    for key, value in (run.settings | arguments).items(): self.same(f'{key}=', value)
+    self.same('the options of the optimizer', _plain_options(run.optimizer))
+    self.same('the number of nodes to evaluate', None if run.data is None else run.data.num_nodes)
+    run.seed = run.loader.batch_sampler.seed = int(self.content(lambda: str((torch.randint(2**31, ()).item() if seed is None else int(seed)) % 2**63).encode()))
+    run.ranks, run.replica = self, Replica(run.model, self, run.device)
+    with self.last_words(), _deferred_interrupts(run.replica):
+        try: yield
+        finally: run.replica = None
 
 def _deferred_interrupts(replica):
     "A Ctrl-C inside ends training after the step that all ranks are at; another one, three seconds later, at once."

@@ -434,15 +434,20 @@ def shared(self:_Predictor, start, make, width, everywhere=True):
     "Rows from `start` on, block by block: `(first row, rows [n, width])`. Each rank makes its own with `make(start, stop)`, and gets those of the others; only rank 0 does, if not `everywhere`."
     for blocks in self.rounds(start):
         start, stop = blocks[self.rank]
-        mine = make(start, stop).cpu() if stop > start else torch.empty(0, width, dtype=self.dtype)
-        if mine.shape != (stop - start, width): raise ValueError(f'a step gave rows of shape {list(mine.shape)} for a block of {stop - start} nodes, not {[stop - start, width]}')
+        with nullcontext() if self.ranks is None else self.ranks.together('rows'):
+            mine = make(start, stop).cpu() if stop > start else torch.empty(0, width, dtype=self.dtype)
+            if mine.shape != (stop - start, width): raise ValueError(f'a step gave rows of shape {list(mine.shape)} for a block of {stop - start} nodes, not {[stop - start, width]}')
         if self.ranks is None: yield start, mine; continue
         for src, (start, stop) in enumerate(blocks):
             if stop > start: yield start, self.ranks.rows(mine, (stop - start, width), self.dtype, src, everywhere)
 
 @patch(as_prop=True)
 def key(self:_Predictor):
-    sha = hashlib.sha256(repr((2, self.behaviour, self.widths, str(self.dtype), self.graph.fingerprint)).encode())
+    return hashlib.sha256(repr((3, self.behaviour, self.widths, str(self.dtype), self.graph.fingerprint, self.weights_id)).encode()).hexdigest()
+
+@patch(as_prop=True)
+def weights_id(self:_Predictor):
+    sha = hashlib.sha256()
     for name, value in self.model.state_dict().items():
         sha.update(name.encode())
         if isinstance(value, Tensor): sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
@@ -508,8 +513,8 @@ def logits(self:_Predictor, state):
         out = torch.empty(shape, dtype=self.dtype)
         fill(out.numpy())
         return out
-    if self.rank == 0: self.write(found, shape, fill)
-    if self.ranks is not None: self.ranks.first(lambda: [])              # it is there now
+    if self.ranks is None: self.write(found, shape, fill)
+    else: self.ranks.first(lambda: self.write(found, shape, fill) or [])
     return torch.from_numpy(np.load(self.out, mmap_mode='r+')) if shape[0] else torch.empty(shape, dtype=self.dtype)
 
 @patch
@@ -544,12 +549,14 @@ def run(self:_Predictor, progress=None, everywhere=True):
     "The logits; if not `everywhere`, on rank 0 only."
     hidden = not (sys.stderr.isatty() or in_jupyter()) if progress is None else not progress
     n, copied = self.graph.num_nodes, self.steps[0].send is not None or self.graph.whole_x(self.dtype) is None         # is there a layer before the first step?
-    if self.out is not None: self.out.parent.mkdir(parents=True, exist_ok=True)
     mine = self.folder is not None and self.rank == 0
-    place = _alone(self.folder) if mine else _scratch(self.out and self.out.parent) if self.plan.spills else nullcontext()
     with ExitStack() as stack:
-        if self.ranks is not None: stack.enter_context(self.ranks.speaking())
-        with nullcontext() if self.ranks is None else self.ranks.together():
+        if self.ranks is not None:
+            stack.enter_context(self.ranks.last_words())
+            self.ranks.same('the weights of the model', self.weights_id)
+        with nullcontext() if self.ranks is None else self.ranks.together('predict'):
+            if self.out is not None: self.out.parent.mkdir(parents=True, exist_ok=True)
+            place = _alone(self.folder) if mine else _scratch(self.out and self.out.parent) if self.plan.spills else nullcontext()
             folder = stack.enter_context(place)
             stack.enter_context(evaluating(self.model))
             state = _State(folder if n else None, self.key if mine else '', n, self.dtype, self.ranks)
@@ -571,7 +578,9 @@ def predict(
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
 ) -> Tensor: # [num_nodes, num_classes] on the CPU, nodes in their original order; with `out`, mapped: changes go to the file
     "Logits of all nodes, exactly, layer by layer; under torchrun, each rank computes its share of every layer, and all return the same. Raises `ValueError` if the budget is too small or the model is not a sequence of convolutions."
-    return _Predictor(model, graph, memory, folder, out, device).run(progress)
+    ranks = _ranks()
+    with nullcontext() if ranks is None else ranks.together('predict'): predictor = _Predictor(model, graph, memory, folder, out, device)
+    return predictor.run(progress)
 
 # %% ../nbs/05_inference.ipynb #scores
 @torch.no_grad()

@@ -143,7 +143,7 @@ def train_step(
         if factor is None: return 0., 0
         loss = loss * (factor if math.isfinite(value) else math.nan)              # so that every rank sees it
     elif not math.isfinite(value): raise FloatingPointError(f'the loss is {value}')
-    loss.backward()
+    loss.backward() if replica is None else replica.backward(loss)
     gradients = [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
     norm = nn.utils.get_total_norm([g.coalesce().values() if g.is_sparse else g for g in gradients])
     if not math.isfinite(value): raise FloatingPointError(f'the loss is {value}')
@@ -190,14 +190,15 @@ def evaluate(
     metric:str|None=None, # see `score`
     memory=None, # budget of the process, like '2 GB': see `predict`
 ) -> Scores:
-    "Score `model` on the training, validation and test nodes of `data`; the model's mode is left as it was. A store, or a graph with a budget, is predicted layer by layer; where there are several ranks, by all of them together."
-    ranks, at_once = _ranks(), memory is None and isinstance(data, Data)
-    if ranks is None and at_once: return _scores(predict_logits(model, data, device), data, metric)
+    "Score `model` on the training, validation and test nodes of `data`; the model's mode is left as it was. A store, or a graph with a budget, is predicted layer by layer, by all ranks together; else rank 0 does it. All get the scores."
+    ranks = _ranks()
+    if memory is None and isinstance(data, Data): # at once; of several ranks, rank 0 does it
+        if ranks is not None:
+            with ranks.together('evaluate'): pass
+            return Scores(*ranks.first(lambda: evaluate(model, data, device, metric)))
+        return _scores(predict_logits(model, data, device), data, metric)
     from cluster_gcn_nb.inference import _Predictor
-    try: predictor = _Predictor(model, data, memory, device=device, copies=2)          # scores look at copies of the logits
-    except ValueError:
-        if not at_once: raise
-        return Scores(*ranks.first(lambda: evaluate(model, data, device, metric)))     # no sequence of convolutions: rank 0 alone
+    with nullcontext() if ranks is None else ranks.together('evaluate'): predictor = _Predictor(model, data, memory, device=device, copies=2)          # scores look at copies of the logits
     logits = predictor.run(progress=False, everywhere=False)
     return _scores(logits, data, metric) if ranks is None else Scores(*ranks.first(lambda: _scores(logits, data, metric)))
 
@@ -310,6 +311,7 @@ def train_epoch(self:Run):
         if hasattr(sampler, 'set_epoch'): sampler.set_epoch(self.epoch)
     if self.ranks is not None: self.ranks.draw(self.seed, self.epoch)
     for i, batch in enumerate(_stream(self.loader, self.device)):
+        if self.ranks is not None and not batch.num_nodes: batch = self.ranks.stand_in(self)
         try: loss, count = train_step(self.model, batch, self.optimizer, self.device, replica=self.replica, **self.step_options)
         except FloatingPointError as e:
             raise FloatingPointError(f'{e} in epoch {self.epoch + 1}, batch {i + 1} of {batch.num_nodes:,} nodes: {advice(batch)}') from None
@@ -317,7 +319,9 @@ def train_epoch(self:Run):
         total, nodes = total + loss * count, nodes + count
         del batch
     seconds = time.perf_counter() - began
-    if self.ranks is not None: total, nodes, seconds = self.ranks.sum(total, nodes, seconds / self.ranks.size)
+    if self.ranks is not None:
+        total, nodes, seconds = self.ranks.sum(total, nodes, seconds / self.ranks.size)
+        self.ranks.take_over(self.model.buffers())
     return dict(epoch=self.epoch + 1, loss=total / nodes if nodes else math.nan, seconds=seconds)
 
 def advice(batch):
@@ -351,14 +355,14 @@ def state(self:Run):
     "What a checkpoint holds."
     return dict(settings=self.settings, history=list(self.history), stopped=self.history.stopped, model=self.model.state_dict(), best=self.best,
                 optimizer=self.optimizer.state_dict(), schedule={k: v for k, v in self.schedule.state_dict().items() if k != 'lr_lambdas'},
-                ranks=1 if self.ranks is None else self.ranks.size, random=random_state(self.loader, self.device) if self.ranks is None else dict(seed=self.seed))
+                ranks=1 if self.ranks is None else self.ranks.size, steps=_length(self.loader), random=random_state(self.loader, self.device) if self.ranks is None else dict(seed=self.seed))
 
 @patch
 def load_state(self:Run, state, name):
     "Go on from what a checkpoint holds. Raises `ValueError` if it is of another run."
     if not {'settings', 'history', 'stopped', 'model', 'best', 'optimizer', 'schedule', 'random'} <= state.keys(): raise ValueError(f'{name} is not the checkpoint of a training run')
     for key, mine in self.settings.items():
-        if (theirs := state['settings'].get(key)) == mine: continue
+        if (theirs := state['settings'].get(key)) == mine or key == 'batches' and state.get('steps') == _length(self.loader): continue
         if key in ('model', 'weights'): raise ValueError(f'{name} is of another model: give the same, or a new checkpoint')
         raise ValueError(f'{name} is of a run with {key}={theirs!r}, this one has {key}={mine!r}: give the same, or a new checkpoint')
     self.load_random(state)                 # first, since it may refuse
@@ -444,7 +448,7 @@ def _trials(loader):
     for i, k in enumerate(counts): yield data.batch(order[:k]), heavier(i, min(i + 1, len(counts) - 1)), heavier(i, -1)
 
 def _try_step(run, batch):
-    "Forward and backward, as in training, and nothing changed by it; the gradients of the weights that have one."
+    "Forward and backward, as in training, and nothing changed by it."
     model, y = run.model, batch.get('y')
     modes, buffers, grads = [(m, m.training) for m in model.modules()], {k: v.clone() for k, v in model.named_buffers()}, [(p, p.grad) for p in model.parameters()]
     for p, _ in grads: p.grad = None
@@ -452,7 +456,6 @@ def _try_step(run, batch):
         model.train()
         with torch.autocast(run.device.type, torch.bfloat16, enabled=PRECISIONS[run.step_options['precision']]): logits = _logits(model, batch, run.device)
         node_loss(logits.float(), _to(y.clamp(min=0) if y.ndim == 1 else y, run.device)).backward()
-        return [p.grad for p, _ in grads if p.requires_grad]
     finally:
         for m, mode in modes: m.training = mode
         for p, grad in grads: p.grad = grad
@@ -525,14 +528,15 @@ def fit(
     "Train `model` on batches of clusters and evaluate it on the whole graph; under torchrun, on all ranks together. Raises `FloatingPointError` when the loss is no number any more, `ValueError` for a budget that is too small."
     check_precision(precision)
     callbacks, ranks = [callbacks] if callable(callbacks) else list(callbacks), _ranks()
-    with nullcontext() if ranks is None else ranks.together():
+    with nullcontext() if ranks is None else ranks.together('fit'):
         _check(_labels_of(data), clip, patience, checkpoint, resume, callbacks, epochs=(epochs, 0), eval_every=(eval_every, 1), checkpoint_every=(checkpoint_every, 1))
         device = pick_device(device)
         if ranks is not None: loader = ranks.deal(loader)
         run = _start(_initialised(model.to(device), loader, device), loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed, memory)
         if memory is not None or not isinstance(data, Data | None): check_budget(run, memory)
     hidden = not (sys.stderr.isatty() or in_jupyter()) if progress is None else not progress
-    with nullcontext() if ranks is None else ranks.training(run, seed), _seeded(seed if ranks is None else run.seed, device), tqdm(total=epochs, desc='Training', unit='epoch', disable=hidden or ranks is not None and ranks.rank > 0) as bar:
+    alike = dict(epochs=epochs, eval_every=eval_every, patience=patience, restore_best=restore_best, checkpoint=checkpoint is not None, checkpoint_every=checkpoint_every, resume=bool(resume), memory=memory)
+    with nullcontext() if ranks is None else ranks.training(run, seed, **alike), _seeded(seed if ranks is None else run.seed, device), tqdm(total=epochs, desc='Training', unit='epoch', disable=hidden or ranks is not None and ranks.rank > 0) as bar:
         if resume and (state := _found(run, checkpoint)): run.load_state(state, checkpoint); bar.update(run.epoch)
         if run.epoch > epochs: raise ValueError(f'{checkpoint} is of {run.epoch} epochs already, more than epochs={epochs}')
         try: _train(run, epochs, eval_every, patience, checkpoint, checkpoint_every, callbacks, bar)
@@ -557,6 +561,7 @@ def _train(run, epochs, eval_every, patience, checkpoint, checkpoint_every, call
         last = run.epoch + 1 == epochs
         run.do_epoch(scored=run.data is not None and ((run.epoch + 1) % eval_every == 0 or last))
         stop = _first(run, asked)
+        if run.ranks is not None and run.ranks.max(len(callbacks)): run.ranks.follow(run)
         if not last: run.history.stopped = 'callback' if stop else 'patience' if run.has_stalled(patience) else ''
         if checkpoint is not None and (run.epoch % checkpoint_every == 0 or last or run.history.stopped): _first(run, lambda: write_checkpoint(checkpoint, run.state()))
         bar.update(); bar.set_postfix({k: f'{run.history[-1][k]:.3f}' for k in ('loss', 'val') if k in run.history[-1]})
