@@ -7,8 +7,9 @@ __all__ = ['METIS_OPTIONS', 'KAMINPAR_PRESETS', 'METHODS', 'metis_options', 'cal
            'random_parts']
 
 # %% ../nbs/00c_partitioners.ipynb #imports
-import ctypes, importlib.util, json, os, pkgutil, subprocess, sys, tempfile, time
+import ctypes, importlib.util, json, os, pkgutil, signal, subprocess, sys, tempfile, time
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 import numpy as np
 import pymetis
@@ -54,14 +55,24 @@ def _metis_single(indptr, indices, edge_weight, node_weight, num_parts, recursiv
                                vweights=None if node_weight is None else node_weight[:, 0].copy(), options=pymetis.Options(**options))
     return np.asarray(found.vertex_part)
 
+@contextmanager
+def _same_signals():
+    "What the thread blocks is the same afterwards: METIS jumps out of a signal handler where it fails, and leaves SIGTERM blocked."
+    if not hasattr(signal, 'pthread_sigmask'): yield; return               # Windows
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try: yield
+    finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
 def _call_metis(indptr, indices, edge_weight, node_weight, num_parts, recursive, options, mend):
     "METIS on arrays of its own integer type; with `mend`, k-way is followed by halving where it leaves clusters empty."
     call = _metis_single if node_weight is None or node_weight.shape[1] == 1 else _metis_several
     arrays = (indptr, indices, edge_weight, node_weight)
-    try: part = call(*arrays, num_parts, recursive, options)
+    try:
+        with _same_signals(): part = call(*arrays, num_parts, recursive, options)
     except RuntimeError as error: raise ValueError(f'METIS refuses recursive={recursive}, {options}: {error}') from None
     if mend and len(np.unique(part)) < num_parts:
-        try: part = call(*arrays, num_parts, True, {k: v for k, v in options.items() if k != 'ufactor'})
+        try:
+            with _same_signals(): part = call(*arrays, num_parts, True, {k: v for k, v in options.items() if k != 'ufactor'})
         except RuntimeError: pass               # options that only k-way takes: its clusters are filled up later
     return part
 
