@@ -364,7 +364,10 @@ def draw(self:Ranks, seed:int, epoch:int):
 def take_over(self:Ranks, tensors):
     "Give tensors the values that they have on rank 0."
     with torch.no_grad(), self.speaking():
-        for t in tensors: dist.broadcast(t.data, 0, group=self.group_for(t.device))
+        for t in tensors:
+            values = t.data.contiguous()
+            dist.broadcast(values, 0, group=self.group_for(t.device))
+            if not t.is_contiguous(): t.copy_(values)
 
 @patch
 def follow(self:Ranks, run):
