@@ -59,7 +59,7 @@ def say(*text):
     from cluster_gcn_nb.distributed import is_main_process
     if is_main_process(): print(*text, flush=True)
 
-# %% ../nbs/09_cli.ipynb #run
+# %% ../nbs/09_cli.ipynb #clusters-of
 def clusters_of(data, config):
     "The clusters that `config` asks for; rank 0 cuts for all."
     import numpy as np, torch
@@ -73,6 +73,7 @@ def clusters_of(data, config):
     found = torch.from_numpy(np.frombuffer(cut() if _ranks() is None else _ranks().content(cut), np.int32).astype(np.int64))
     return ClusterData(data, partition=Partition(found[:-1], int(found[-1]), float('nan'), config['method'], config['seed']))
 
+# %% ../nbs/09_cli.ipynb #run
 def run(
     config:dict, # the options of `cluster_gcn_train`, all of them given
     folder=None, # a `Path` for the results, or None

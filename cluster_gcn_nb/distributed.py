@@ -93,6 +93,7 @@ class Ranks:
         if _here['nccl'] is None: _here['nccl'] = dist.group.WORLD if dist.get_backend() == 'nccl' else dist.new_group(backend='nccl')
         return _here['nccl']
 
+# %% ../nbs/07_distributed.ipynb #here
 _here = dict(ranks=None, alone=0, gloo=None, nccl=None, spoken_for=False)         # what this process knows of its ranks
 
 def _leave():
@@ -229,6 +230,7 @@ def together(self:Ranks, topic='together'):
     if failed == interrupted > 0: raise KeyboardInterrupt
     if failed: raise RuntimeError(f'rank {self.rank} stops, since {int(failed)} of the {self.size} ranks failed: see what they say')
 
+# %% ../nbs/07_distributed.ipynb #decided
 @patch
 def content(self:Ranks, read) -> bytes:
     "The bytes that `read()` returns on rank 0, on all ranks. If it fails there, it fails on all."
@@ -355,6 +357,7 @@ def _clusters_id(data):
 def _plain_options(optimizer): # settings of an optimiser, group by group
     return [{k: v for k, v in group.items() if k != 'params' and isinstance(v, (int, float, str, tuple, list, type(None)))} for group in optimizer.param_groups]
 
+# %% ../nbs/07_distributed.ipynb #follow
 @patch
 def draw(self:Ranks, seed:int, epoch:int):
     "Begin this rank's random numbers of an epoch."
@@ -384,6 +387,7 @@ def stand_in(self:Ranks, run): # a batch that trains nothing, for a rank that ha
     batch.train_mask = torch.zeros_like(batch.train_mask)
     return batch.to(run.device)
 
+# %% ../nbs/07_distributed.ipynb #training-all
 @patch
 @contextmanager
 def training(self:Ranks, run, seed, **arguments):
