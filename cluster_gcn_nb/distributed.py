@@ -7,7 +7,7 @@ __all__ = ['network_interface', 'meet', 'Ranks', 'join', 'alone', 'is_main_proce
            'Network', 'simulate_epoch']
 
 # %% ../nbs/07_distributed.ipynb #imports
-import atexit, gc, hashlib, json, math, os, pickle, re, signal, socket, struct, tempfile, threading, time, uuid
+import atexit, gc, hashlib, inspect, json, math, os, pickle, re, signal, socket, struct, tempfile, threading, time, uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -330,7 +330,9 @@ class Replica:
     "A model that is trained by several ranks: a call is a forward pass, and `backward` averages the gradients."
     def __init__(self, model, ranks, device):
         self.ranks, self.stop, self.total = ranks, False, 0.
-        with ranks.speaking(): self.ddp = DistributedDataParallel(_Spare(model, device), process_group=ranks.group_for(device), gradient_as_bucket_view=True, broadcast_buffers=False, find_unused_parameters=True)
+        in_forward = 'forward_sync_buffers' if 'forward_sync_buffers' in inspect.signature(DistributedDataParallel).parameters else 'broadcast_buffers'          # the latter in older versions
+        with ranks.speaking(): self.ddp = DistributedDataParallel(_Spare(model, device), process_group=ranks.group_for(device), gradient_as_bucket_view=True, find_unused_parameters=True, **{in_forward: False})
+        ranks.take_over(model.buffers())
 
     def __call__(self, *args): return self.ddp(*args)
 
