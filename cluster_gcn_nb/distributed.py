@@ -258,6 +258,15 @@ def same(self:Ranks, what, value):
     if other: raise ValueError(f'the ranks differ in {what}: rank {self.rank} has {value!r:.300}; {"that of rank" if len(other) == 1 else "those of ranks"} {", ".join(map(str, other))} differs from that of rank 0')
 
 @patch
+def take_over(self:Ranks, tensors):
+    "Give tensors the values that they have on rank 0."
+    with torch.no_grad(), self.speaking():
+        for t in tensors:
+            values = t.data.contiguous()
+            dist.broadcast(values, 0, group=self.group_for(t.device))
+            if not t.is_contiguous(): t.copy_(values)
+
+@patch
 def rows(self:Ranks, mine, shape, dtype, src, everywhere=True): # [n, width] on the CPU
     "Rows of a layer that rank `src` has, on all ranks; or, if not `everywhere`, on rank 0, and [n, 0] on others."
     if not everywhere and self.rank not in (0, src): return torch.empty(shape[0], 0, dtype=dtype)
@@ -364,15 +373,6 @@ def _plain_options(optimizer): # settings of an optimiser, group by group
 def draw(self:Ranks, seed:int, epoch:int):
     "Begin this rank's random numbers of an epoch."
     torch.manual_seed(mixed_seed(seed, epoch, self.rank))
-
-@patch
-def take_over(self:Ranks, tensors):
-    "Give tensors the values that they have on rank 0."
-    with torch.no_grad(), self.speaking():
-        for t in tensors:
-            values = t.data.contiguous()
-            dist.broadcast(values, 0, group=self.group_for(t.device))
-            if not t.is_contiguous(): t.copy_(values)
 
 @patch
 def follow(self:Ranks, run):
