@@ -82,7 +82,8 @@ class Ranks:
                 dist.init_process_group('gloo', store=dist.PrefixStore(meet(store, rank, size, timeout), store), rank=rank, world_size=size, timeout=timedelta(seconds=timeout))
             atexit.register(_leave)
         self.rank, self.size, self.world = dist.get_rank(), dist.get_world_size(), id(dist.group.WORLD)
-        _here.update(gloo=None if dist.get_backend() == 'gloo' else dist.new_group(backend='gloo', timeout=timedelta(seconds=timeout)), nccl=None)
+        with _interface_for(os.environ.get('MASTER_ADDR', '127.0.0.1')):
+            _here.update(gloo=None if dist.get_backend() == 'gloo' else dist.new_group(backend='gloo', timeout=timedelta(seconds=timeout)), nccl=None, timeout=timeout)
 
     def __repr__(self): return f'rank {self.rank} of {self.size}'
     @property
@@ -90,11 +91,11 @@ class Ranks:
     def group_for(self, device): # the process group for tensors on a device
         if device.type != 'cuda' or not dist.is_nccl_available(): return self.group
         torch.cuda.set_device(device)
-        if _here['nccl'] is None: _here['nccl'] = dist.group.WORLD if dist.get_backend() == 'nccl' else dist.new_group(backend='nccl')
+        if _here['nccl'] is None: _here['nccl'] = dist.group.WORLD if dist.get_backend() == 'nccl' else dist.new_group(backend='nccl', timeout=timedelta(seconds=_here['timeout']))
         return _here['nccl']
 
 # %% ../nbs/07_distributed.ipynb #here
-_here = dict(ranks=None, alone=0, gloo=None, nccl=None, spoken_for=False)         # what this process knows of its ranks
+_here = dict(ranks=None, alone=0, gloo=None, nccl=None, timeout=600, spoken_for=False)         # what this process knows of its ranks
 
 def _leave():
     "End the threads of process groups while Python is still there: one that comes late ends the process with SIGABRT."
@@ -124,6 +125,7 @@ def is_main_process() -> bool: # is this rank 0, or the only process, or inside 
 # %% ../nbs/07_distributed.ipynb #launch
 def _work(rank, function, size, store, pipes):
     torch.set_num_threads(1)
+    torch.cuda.is_available = lambda: False            # a GPU does not survive a fork
     with _interface_for('127.0.0.1'): dist.init_process_group('gloo', init_method=f'file://{store}', rank=rank, world_size=size, timeout=timedelta(seconds=60))
     dist.barrier()                      # none leaves before all are connected
     _here.update(ranks=None, alone=0)
@@ -184,7 +186,8 @@ def last_words(self:Ranks):
         finally:
             signal.set_wakeup_fd(before)
             _here['spoken_for'] = False
-            theirs.close(); listener.join(); ours.close()
+            theirs.shutdown(socket.SHUT_RDWR)           # for children that hold it, too
+            listener.join(); theirs.close(); ours.close()
 
 def _forked(): # a child's signals are its own
     if _here['spoken_for']: _here['spoken_for'] = False; signal.set_wakeup_fd(-1); signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -397,6 +400,7 @@ def training(self:Ranks, run, seed, **arguments):
     self.same('the clusters: cut the graph once, and write a ClusterStore or pass the partition. Of the clusters', _clusters_id(run.loader.cluster_data))
     for key, value in (run.settings | arguments).items(): self.same(f'{key}=', value)
     self.same('the options of the optimizer', _plain_options(run.optimizer))
+    self.same('the kind of device', run.device.type)
     self.same('the number of nodes to evaluate', None if run.data is None else run.data.num_nodes)
     run.seed = run.loader.batch_sampler.seed = int(self.content(lambda: str((torch.randint(2**31, ()).item() if seed is None else int(seed)) % 2**63).encode()))
     run.ranks, run.replica = self, Replica(run.model, self, run.device)

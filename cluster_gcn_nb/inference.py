@@ -553,6 +553,8 @@ def run(self:_Predictor, progress=None, everywhere=True):
     with ExitStack() as stack:
         if self.ranks is not None:
             stack.enter_context(self.ranks.last_words())
+            self.ranks.same('out=', None if self.out is None else str(self.out))
+            self.ranks.same('the graph', (n, int(self.indptr[n]), self.widths, str(self.dtype)))
             self.ranks.same('the weights of the model', self.weights_id)
         with nullcontext() if self.ranks is None else self.ranks.together('predict'):
             if self.out is not None: self.out.parent.mkdir(parents=True, exist_ok=True)
@@ -573,7 +575,7 @@ def predict(
     graph, # a `Data`, a `ClusterData` or a `ClusterStore`
     memory=None, # budget for the process's own (anonymous) memory: bytes, or like '2 GB'; None: none
     folder=None, # keeps layers and progress, so that an interrupted run can go on; remove it when you have the logits. Without one, layers that do not fit go to a temporary folder, beside `out` if there is one (else where `TMPDIR` says, which should not be memory)
-    out=None, # an `.npy` file for the logits; default: in memory
+    out=None, # an `.npy` file for the logits, on a folder that all ranks see; default: in memory
     device=None, # where to compute; default: where the model is
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
 ) -> Tensor: # [num_nodes, num_classes] on the CPU, nodes in their original order; with `out`, mapped: changes go to the file

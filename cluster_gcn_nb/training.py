@@ -45,6 +45,7 @@ def pick_device(
     if found == torch.device('cuda') and _launched() and has_gpu:
         found = torch.device('cuda', int(os.environ['LOCAL_RANK']))
         if found.index >= count: raise ValueError(f"process {found.index + 1} of this machine finds no GPU of its own: torch sees {count}. Start no more than that a machine (--nproc-per-node {count}), or use device='cpu'")
+    elif found == torch.device('cuda') and has_gpu and torch.distributed.is_available() and torch.distributed.is_initialized(): found = torch.device('cuda', torch.cuda.current_device())
     if found.type == 'cuda' and (found.index or 0) >= count:
         raise ValueError(f"device {device!r} was asked for, but torch sees {count or 'no'} GPU{'s' if count > 1 else ''}; use device='cpu' or 'auto'")
     return found
@@ -195,10 +196,12 @@ def evaluate(
     if memory is None and isinstance(data, Data): # at once; of several ranks, rank 0 does it
         if ranks is not None:
             with ranks.together('evaluate'): pass
+            ranks.same('whether memory= is given', False)
             return Scores(*ranks.first(lambda: evaluate(model, data, device, metric)))
         return _scores(predict_logits(model, data, device), data, metric)
     from cluster_gcn_nb.inference import _Predictor
     with nullcontext() if ranks is None else ranks.together('evaluate'): predictor = _Predictor(model, data, memory, device=device, copies=2)          # scores look at copies of the logits
+    if ranks is not None: ranks.same('whether memory= is given', True)
     logits = predictor.run(progress=False, everywhere=False)
     return _scores(logits, data, metric) if ranks is None else Scores(*ranks.first(lambda: _scores(logits, data, metric)))
 
@@ -321,7 +324,7 @@ def train_epoch(self:Run):
     seconds = time.perf_counter() - began
     if self.ranks is not None:
         total, nodes, seconds = self.ranks.sum(total, nodes, seconds / self.ranks.size)
-        self.ranks.take_over(self.model.buffers())
+        self.ranks.take_over([*self.model.parameters(), *self.model.buffers()])
     return dict(epoch=self.epoch + 1, loss=total / nodes if nodes else math.nan, seconds=seconds)
 
 def advice(batch):
