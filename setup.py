@@ -34,6 +34,7 @@ setup(
     python_requires=f'>={cfg["min_python"]}',
     install_requires=cfg['requirements'].split(),
     extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('dev', 'kaminpar', 'tensorboard', 'parquet')},
-    entry_points={'console_scripts': cfg['console_scripts'].split()},
+    entry_points={'console_scripts': cfg['console_scripts'].split(),
+                  'nbdev': [f'{cfg["lib_path"]}={cfg["lib_path"]}._modidx:d']},    # where nbdev's links between pages look names up
     zip_safe=False,
 )

@@ -1,0 +1,298 @@
+"""Check the site without Quarto, and show it.
+
+nbdev processes the notebooks, pandoc turns each into a page; then every link, anchor, image and entry of the sidebar
+has to resolve, the README has to be what nbs/index.ipynb yields, and the settings have to be ones that Quarto knows.
+`python .ci/site.py` says what is wrong and ends with 1 if anything is; `--out DIR` keeps the pages for a look at them.
+"""
+import argparse, base64, os, re, shutil, subprocess, sys, tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from html import escape
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+import json, yaml
+
+here = Path(__file__).resolve().parent
+DOCUMENTS = ('README.md', 'CHANGELOG.md', 'CONTRIBUTING.md')
+
+# What Quarto's reference lists and this site could want; a misspelt key is one that Quarto would silently ignore.
+KNOWN_KEYS = {
+    '': 'project format website metadata-files lang execute',
+    'project': 'type output-dir preview resources render',
+    'format': 'html commonmark',
+    'format.html': 'theme css toc toc-depth toc-title toc-expand keep-md code-copy code-overflow code-fold code-tools anchor-sections smooth-scroll '
+                   'link-external-newwindow link-external-icon html-math-method fig-align lightbox grid include-in-header',
+    'format.html.theme': 'light dark',
+    'format.commonmark': '',
+    'website': 'title description site-url repo-url repo-branch repo-subdir repo-actions favicon image twitter-card open-graph navbar sidebar '
+               'search page-navigation page-footer back-to-top-navigation bread-crumbs reader-mode',
+    'website.navbar': 'background foreground title logo left right search collapse pinned',
+    'website.sidebar': 'style contents title search collapse-level background pinned align',
+    'item': 'href text icon section contents aria-label file',
+}
+DIRECTIVES = set('hide hide_input export exports exporti exec_doc default_exp eval echo output code-fold code-summary slow cuda debian'.split())
+
+
+# Processing
+
+def process(root):
+    "Notebooks as nbdev hands them to Quarto, in `root/_proc`; what has not changed since is kept."
+    code = 'from nbdev.quarto import refresh_quarto_yml\nfrom nbdev.serve import proc_nbs\nrefresh_quarto_yml(); proc_nbs(n_workers=0)'
+    done = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
+    if done.returncode: sys.exit(f'nbdev could not process the notebooks:\n{done.stderr[-3000:]}')
+    return root/'_proc'
+
+
+def directives(source):
+    "The `#| key: value` lines at the head of a cell, and the rest of it."
+    found, lines = {}, source.splitlines()
+    while lines and (match := re.match(r'#\|\s*([\w-]+)\s*:?\s*(.*)', lines[0])):
+        found[match[1]] = match[2].strip('"')
+        lines.pop(0)
+    return found, '\n'.join(lines).strip('\n')
+
+
+def fenced(text, kind):
+    "A block of `text` as it stands."
+    fence = '`' * max(3, 1 + max(map(len, re.findall('`+', text)), default=0))
+    return f'{fence}{{.{kind}}}\n{text}\n{fence}'
+
+
+def output_markdown(output, asis, picture):
+    "One output of a cell; `picture(png)` stores a picture and returns its address."
+    text, data = ''.join(output.get('text', '')), output.get('data', {})
+    if output['output_type'] == 'error': raise ValueError(f'a committed error: {output["ename"]}')
+    if 'image/png' in data: return f'![]({picture("".join(data["image/png"]))})'
+    if 'text/html' in data: return f'\n```{{=html}}\n{"".join(data["text/html"])}\n```\n'
+    if 'text/markdown' in data: return ''.join(data['text/markdown'])
+    text = text or ''.join(data.get('text/plain', ''))
+    return text if asis else f'::: {{.cell-output}}\n{fenced(text.rstrip(), "text")}\n:::' if text.strip() else ''
+
+
+def to_markdown(nb, picture):
+    "A processed notebook as the markdown that Quarto would make of it."
+    parts = []
+    for cell in nb['cells']:
+        source = ''.join(cell['source'])
+        if cell['cell_type'] != 'code': parts.append(source); continue
+        options, source = directives(source)
+        if options.get('include') == 'false': continue
+        if options.get('echo') != 'false' and source:
+            block = fenced(source, 'python')
+            parts.append(f'<details open><summary>{options["code-summary"]}</summary>\n\n{block}\n\n</details>' if 'code-fold' in options else block)
+        for i, output in enumerate(cell['outputs']):
+            parts.append(output_markdown(output, options.get('output') == 'asis', lambda png, name=f'{cell["id"]}-{i}': picture(name, png)))
+    return '\n\n'.join(parts) + '\n'
+
+
+def pandoc(markdown, *options, reader='markdown'):
+    "`markdown` as HTML; ValueError with pandoc's words if it has something to say."
+    import pypandoc
+    done = subprocess.run([pypandoc.get_pandoc_path(), '-f', reader, '-t', 'html5', '--mathml', '--fail-if-warnings', *options],
+                          input=markdown, capture_output=True, text=True)
+    if done.returncode or done.stderr: raise ValueError(done.stderr.strip())
+    return done.stdout
+
+
+# Pages
+
+class Page(HTMLParser):
+    "What a page offers and asks for: its anchors, links and pictures, and text that looks like a broken link."
+    def __init__(self, html):
+        super().__init__()
+        self.html, self.ids, self.links, self.images, self.broken, self.inside = html, set(), [], [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if 'id' in attrs: self.ids.add(attrs['id'])
+        if tag == 'a' and 'href' in attrs: self.links.append(attrs['href'])
+        if tag in ('img', 'source') and 'src' in attrs: self.images.append(attrs['src'])
+        if tag == 'link' and 'href' in attrs: self.links.append(attrs['href'])
+        if tag in ('code', 'pre', 'style', 'math', 'script'): self.inside.append(tag)
+
+    def handle_endtag(self, tag):
+        if self.inside and self.inside[-1] == tag: self.inside.pop()
+
+    def handle_data(self, data):
+        if not self.inside: self.broken += re.findall(r'\S*\]\(\S*', data)
+
+
+def front_matter(nb):
+    "Title, description and output file of a processed notebook."
+    first = ''.join(nb['cells'][0]['source']) if nb['cells'] else ''
+    match = re.match(r'---\n(.*?)\n---', first, re.S)
+    return yaml.safe_load(match[1]) if match else {}
+
+
+class Site:
+    "The pages below `proc`, by the path of their notebook; written to `out` as HTML."
+    def __init__(self, proc, out):
+        self.proc, self.out, self.problems = proc, out, []
+        self.config = yaml.safe_load((proc/'_quarto.yml').read_text(encoding='utf-8'))
+        self.website = {**yaml.safe_load((proc/'nbdev.yml').read_text(encoding='utf-8'))['website'], **self.config['website']}
+        notebooks = sorted(p for p in proc.rglob('*.ipynb') if 'ipynb_checkpoints' not in str(p))
+        self.nbs = {p.relative_to(proc).as_posix(): json.loads(p.read_text(encoding='utf-8')) for p in notebooks}
+        self.matter = {path: front_matter(nb) for path, nb in self.nbs.items()}
+        self.targets = {path: str(Path(path).with_name(self.matter[path].get('output-file', Path(path).stem + '.html'))) for path in self.nbs}
+        for path in set(p for p in proc.rglob('*') if p.is_file() and p.suffix not in ('.ipynb', '.yml')):
+            self._copy(path, out/path.relative_to(proc))
+        with ThreadPoolExecutor(os.cpu_count()) as pool: pages = list(pool.map(self.convert, self.nbs))
+        self.pages = {path: page for path, page in zip(self.nbs, pages) if page is not None}
+
+    @staticmethod
+    def _copy(source, target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+    def say(self, where, what): self.problems.append(f'{where}: {what}')
+
+    def entries(self):
+        "The sidebar's pages, in order: (section, path, text)."
+        def walk(items, section):
+            for item in items:
+                if isinstance(item, str): yield section, item, None
+                elif 'section' in item: yield from walk(item.get('contents', []), item['section'])
+                else: yield section, item.get('href', item.get('file')), item.get('text')
+        return list(walk(self.config['website']['sidebar']['contents'], ''))
+
+    def convert(self, path):
+        "The page of a notebook, written to `out`; None, and a problem, if pandoc does not take it."
+        target = self.out/self.targets[path]
+        def picture(name, png):
+            file = target.with_name(f'{Path(path).stem}_files')/f'{name}.png'
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(base64.b64decode(png))
+            return file.relative_to(target.parent).as_posix()
+        up = '../' * path.count('/')
+        options = ['--standalone', f'--template={here/"page.html"}', '--toc', '--toc-depth=3', '-V', f'up={up}', '-V', f'nav={self.navigation(path)}',
+                   '-V', f'site={self.website["title"]}', '-V', f'repo={self.website["repo-url"]}', '-V', f'css={self.config["format"]["html"]["css"]}',
+                   '-V', f'favicon={self.website.get("favicon", "")}']
+        try: html = pandoc(to_markdown(self.nbs[path], picture), *options)
+        except ValueError as e: return self.say(path, f'pandoc: {e}')
+        page = Page(html)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(re.sub(r'(href=")([^":]+\.ipynb)(#[^"]*)?"', lambda m: f'{m[1]}{self._href(path, m[2])}{m[3] or ""}"', html), encoding='utf-8')
+        return page
+
+    def _href(self, path, link):
+        "The address of a notebook's page, from the page of `path`."
+        wanted = os.path.normpath(os.path.join(os.path.dirname(path), unquote(link)))
+        return os.path.relpath(self.targets.get(wanted, wanted), os.path.dirname(path) or '.')
+
+    @lru_cache(None)
+    def _titles(self): return {path: matter.get('title', path) for path, matter in self.matter.items()}
+
+    def navigation(self, path):
+        "The sidebar, as HTML."
+        parts, last = [], ''
+        for section, entry, text in self.entries():
+            if section != last: parts.append(f'<h4>{escape(section)}</h4>'); last = section
+            here_now = ' class="here"' if entry == path else ''
+            parts.append(f'<a href="{"../" * path.count("/")}{entry}"{here_now}>{escape(text or self._titles().get(entry, str(entry)))}</a>')
+        return '\n'.join(parts)
+
+
+# Checks
+
+def check_keys(site):
+    "Keys of the settings, and of cells, that nobody knows."
+    def walk(node, where):
+        known = KNOWN_KEYS[where].split()
+        for key, value in node.items():
+            inner = f'{where}.{key}'.lstrip('.')
+            if key not in known: site.say('_quarto.yml', f'{inner}: a key that Quarto does not know')
+            elif isinstance(value, dict) and inner in KNOWN_KEYS: walk(value, inner)
+            elif key in ('contents', 'left', 'right'): items(value, inner)
+    def items(values, where):
+        for item in values:
+            if not isinstance(item, dict): continue
+            for key in item.keys() - set(KNOWN_KEYS['item'].split()): site.say('_quarto.yml', f'{where}: {key}: a key that Quarto does not know')
+            items(item.get('contents', []), where)
+    walk(site.config, '')
+
+
+def check_directives(site, root):
+    "Directives of cells that neither nbdev nor Quarto nor the tests know, as `#| exprot`."
+    for path in site.nbs:
+        for cell in json.loads((root/'nbs'/path).read_text(encoding='utf-8'))['cells']:
+            if cell['cell_type'] != 'code': continue
+            for key in re.findall(r'^#\|\s*([\w-]+)', ''.join(cell['source']), re.M):
+                if key not in DIRECTIVES: site.say(f'{path}, cell {cell["id"]}', f'#| {key}: an unknown directive')
+
+
+def check_sidebar(site, root):
+    "Each entry is a page, each page is an entry, the files that the settings name are there."
+    entries = [entry for _, entry, _ in site.entries()]
+    for entry in entries:
+        if entry not in site.nbs: site.say('_quarto.yml', f'sidebar: {entry}: no such page')
+        if entries.count(entry) > 1: site.say('_quarto.yml', f'sidebar: {entry}: more than once')
+    for path in site.nbs.keys() - set(entries): site.say('_quarto.yml', f'sidebar: {path} is missing')
+    for key, file in (('css', site.config['format']['html'].get('css')), ('favicon', site.website.get('favicon')), ('image', site.website.get('image'))):
+        if file and not (site.proc/file).exists(): site.say('_quarto.yml', f'{key}: {file}: no such file')
+    link = root/'nbs'/'_quarto.yml'
+    if not link.is_symlink() or link.resolve() != (root/'_quarto.yml').resolve(): site.say('nbs/_quarto.yml', 'should be a symbolic link to ../_quarto.yml')
+
+
+def anchor_missing(page, anchor): return anchor and anchor not in page.ids
+
+
+def check_link(site, root, where, base, link, pages, document=False):
+    "One link of a page (`base`: its folder); links to other hosts are only read, not followed."
+    url, fragment = urlsplit(link), unquote(urlsplit(link).fragment)
+    own, repo = site.website['site-url'].rstrip('/'), site.website['repo-url'].rstrip('/')
+    if link.startswith(own):
+        target = unquote(link[len(own):].split('#')[0]).lstrip('/') or 'index.html'
+        path = {t: p for p, t in site.targets.items()}.get(target)
+        if path is None: return site.say(where, f'{link}: no such page')
+        if path in pages and anchor_missing(pages[path], fragment): site.say(where, f'{link}: no such anchor')
+    elif link.startswith(repo):
+        match = re.match(r'/(?:blob|tree|raw)/[^/]+/(.*)', url.path[len(urlsplit(repo).path):])
+        if match and not (root/unquote(match[1])).exists(): site.say(where, f'{link}: no such file in the repository')
+    elif url.scheme in ('http', 'https', 'mailto'):
+        if url.scheme != 'mailto' and '.' not in url.netloc: site.say(where, f'{link}: not an address')
+    elif url.scheme or link.startswith('/'): site.say(where, f'{link}: neither relative nor http')
+    elif not url.path:
+        if anchor_missing(pages[where], fragment): site.say(where, f'{link}: no such anchor')
+    else:
+        wanted = os.path.normpath(os.path.join(base, unquote(url.path)))
+        if not document and wanted in site.nbs:
+            if wanted in pages and anchor_missing(pages[wanted], fragment): site.say(where, f'{link}: no such anchor')
+        elif wanted.startswith('..') or not ((root if document else site.out)/wanted).exists(): site.say(where, f'{link}: no such file')
+
+
+def check_links(site, root):
+    "All links and pictures, of the pages and of the documents at the top."
+    for path, page in site.pages.items():
+        for link in dict.fromkeys(page.links + page.images): check_link(site, root, path, os.path.dirname(path), link, site.pages)
+        for text in dict.fromkeys(page.broken): site.say(path, f'{text}: a link inside a link? (backticks around a public name make one)')
+    for name in DOCUMENTS:
+        if not (root/name).exists(): site.say(name, 'no such file'); continue
+        try: page = Page(pandoc((root/name).read_text(encoding='utf-8'), reader='gfm'))
+        except ValueError as e: site.say(name, f'pandoc: {e}'); continue
+        for link in dict.fromkeys(page.links + page.images): check_link(site, root, name, '', link, {**site.pages, name: page}, document=True)
+
+
+def check_readme(site, root):
+    "The README is what index.ipynb yields."
+    done = subprocess.run([sys.executable, str(root/'.ci'/'readme.py'), '--check'], capture_output=True, text=True)
+    if done.returncode: site.say('README.md', done.stderr.strip())
+
+
+def check(root, out):
+    "All checks of the checkout `root`; the pages are left in `out`. What is wrong, as a list of lines."
+    site = Site(process(root), Path(out))
+    check_keys(site); check_directives(site, root); check_sidebar(site, root); check_links(site, root); check_readme(site, root)
+    return site, sorted(site.problems)
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--root', type=Path, default=here.parent, help='the checkout')
+    parser.add_argument('--out', type=Path, help='keep the pages here')
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        site, problems = check(args.root.resolve(), args.out or scratch)
+    print('\n'.join(problems) or f'{len(site.pages)} pages: every link, anchor, picture and entry of the sidebar resolves.')
+    sys.exit(bool(problems))
