@@ -63,7 +63,9 @@ def output_markdown(output, asis, picture):
     "One output of a cell; `picture(png)` stores a picture and returns its address."
     text, data = ''.join(output.get('text', '')), output.get('data', {})
     if output['output_type'] == 'error': raise ValueError(f'a committed error: {output["ename"]}')
-    if 'image/png' in data: return f'![]({picture("".join(data["image/png"]))})'
+    if 'image/png' in data:
+        width = output['metadata'].get('image/png', {}).get('width')
+        return f'![]({picture("".join(data["image/png"]))})' + (f'{{width={width}}}' if width else '')
     if 'text/html' in data: return f'\n```{{=html}}\n{"".join(data["text/html"])}\n```\n'
     if 'text/markdown' in data: return ''.join(data['text/markdown'])
     text = text or ''.join(data.get('text/plain', ''))
