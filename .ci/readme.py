@@ -13,20 +13,26 @@ def text_of(output):
     return text, ''.join(data.get('image/png', ''))
 
 
+def below_nbs(markdown):
+    "Relative links start at the page in nbs/; the README is one folder up."
+    return re.sub(r'\]\((?!\w+:|#)([^)\s]+)\)', r'](nbs/\1)', markdown)
+
+
 def render(nb):
     "Markdown of a notebook without its hidden and exported cells; pictures by file name."
     parts, files = [], {}
     for cell in nb['cells']:
         source = ''.join(cell['source'])
-        if cell['cell_type'] == 'markdown': parts.append(source)
-        if cell['cell_type'] != 'code' or re.search(r'^#\|\s*(hide|export\w*|default_exp)', source, re.M): continue
-        parts.append(f'```python\n{source}\n```')
+        if cell['cell_type'] == 'markdown': parts.append(below_nbs(source))
+        directives = dict(re.findall(r'^#\|\s*([\w-]+):?[ \t]*(.*)$', source, re.M))
+        if cell['cell_type'] != 'code' or directives.keys() & {'hide', 'export', 'exporti', 'exports', 'default_exp'}: continue
+        if 'hide_input' not in directives: parts.append(f'```python\n{source}\n```')
         for output in cell['outputs']:
             text, picture = text_of(output)
             if picture:
                 name = f'{cell["id"]}.png'
                 files[name] = base64.b64decode(picture)
-                parts.append(f'![]({(images/name).as_posix()})')
+                parts.append(f'![{directives.get("fig-alt", "")}]({(images/name).as_posix()})')
             elif text: parts.append('\n'.join(f'    {line}' for line in text.rstrip().splitlines()))
     warning = '<!-- Made from nbs/index.ipynb by .ci/readme.py: edit the notebook. -->'
     return '\n\n'.join([parts[0], warning, *parts[1:]]) + '\n', files
@@ -34,10 +40,13 @@ def render(nb):
 
 markdown, files = render(json.loads((root/'nbs'/'index.ipynb').read_text(encoding='utf-8')))
 wanted = {root/'README.md': markdown.encode(), **{root/images/name: content for name, content in files.items()}}
+left_over = [path for path in (root/images).glob('*') if path not in wanted]
 if '--check' in sys.argv:
-    stale = [str(path.relative_to(root)) for path, content in wanted.items() if not path.exists() or path.read_bytes() != content]
+    stale = [path.relative_to(root).as_posix() for path, content in wanted.items() if not path.exists() or path.read_bytes() != content]
+    stale += [path.relative_to(root).as_posix() for path in left_over]
     if stale: sys.exit(f'{", ".join(stale)}: not what nbs/index.ipynb yields; run python .ci/readme.py')
 else:
+    for path in left_over: path.unlink()
     for path, content in wanted.items():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
