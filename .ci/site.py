@@ -31,17 +31,21 @@ KNOWN_KEYS = {
     'website.sidebar': 'style contents title search collapse-level background pinned align',
     'item': 'href text icon section contents aria-label file',
 }
-DIRECTIVES = set('hide hide_input export exports exporti exec_doc default_exp eval echo output code-fold code-summary slow cuda debian'.split())
+DIRECTIVES = set('hide hide_input export exports exporti exec_doc default_exp eval echo output code-fold code-summary fig-alt slow cuda debian'.split())
 
 
 # Processing
 
 def process(root):
     "Notebooks as nbdev hands them to Quarto, in `root/_proc`; what has not changed since is kept."
-    code = 'from nbdev.quarto import refresh_quarto_yml\nfrom nbdev.serve import proc_nbs\nrefresh_quarto_yml(); proc_nbs(n_workers=0)'
+    proc, names = root/'_proc', next(root.glob('*/_modidx.py'), None)
+    if names and proc.exists() and names.stat().st_mtime > proc.stat().st_mtime: shutil.rmtree(proc)      # links may lead elsewhere now
+    for old in list(proc.rglob('*')):
+        if old.is_file() and not (root/'nbs'/old.relative_to(proc)).exists(): old.unlink()
+    code = 'from nbdev.quarto import refresh_quarto_yml\nfrom nbdev.serve import proc_nbs\nrefresh_quarto_yml(); proc_nbs()'
     done = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
     if done.returncode: sys.exit(f'nbdev could not process the notebooks:\n{done.stderr[-3000:]}')
-    return root/'_proc'
+    return proc
 
 
 def directives(source):
@@ -59,13 +63,13 @@ def fenced(text, kind):
     return f'{fence}{{.{kind}}}\n{text}\n{fence}'
 
 
-def output_markdown(output, asis, picture):
-    "One output of a cell; `picture(png)` stores a picture and returns its address."
+def output_markdown(output, asis, alt, picture):
+    "One output of a cell; `picture(png)` stores a picture and returns its address, `alt` says what is seen."
     text, data = ''.join(output.get('text', '')), output.get('data', {})
     if output['output_type'] == 'error': raise ValueError(f'a committed error: {output["ename"]}')
     if 'image/png' in data:
         width = output['metadata'].get('image/png', {}).get('width')
-        return f'![]({picture("".join(data["image/png"]))})' + (f'{{width={width}}}' if width else '')
+        return f'![{alt}]({picture("".join(data["image/png"]))}){{{f"width={width}" if width else ".plain"}}}'
     if 'text/html' in data: return f'\n```{{=html}}\n{"".join(data["text/html"])}\n```\n'
     if 'text/markdown' in data: return ''.join(data['text/markdown'])
     text = text or ''.join(data.get('text/plain', ''))
@@ -84,7 +88,7 @@ def to_markdown(nb, picture):
             block = fenced(source, 'python')
             parts.append(f'<details open><summary>{options["code-summary"]}</summary>\n\n{block}\n\n</details>' if 'code-fold' in options else block)
         for i, output in enumerate(cell['outputs']):
-            parts.append(output_markdown(output, options.get('output') == 'asis', lambda png, name=f'{cell["id"]}-{i}': picture(name, png)))
+            parts.append(output_markdown(output, options.get('output') == 'asis', options.get('fig-alt', ''), lambda png, name=f'{cell["id"]}-{i}': picture(name, png)))
     return '\n\n'.join(parts) + '\n'
 
 
@@ -100,21 +104,23 @@ def pandoc(markdown, *options, reader='markdown'):
 # Pages
 
 class Page(HTMLParser):
-    "What a page offers and asks for: its anchors, links and pictures, and text that looks like a broken link."
+    "What a page offers and asks for: its anchors, links and pictures, and text that looks like a broken link; the menus apart."
     def __init__(self, html):
         super().__init__()
-        self.html, self.ids, self.links, self.images, self.broken, self.inside = html, set(), [], [], [], []
+        self.ids, self.links, self.images, self.broken, self.inside, self.menus = set(), [], [], [], [], 0
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         if 'id' in attrs: self.ids.add(attrs['id'])
-        if tag == 'a' and 'href' in attrs: self.links.append(attrs['href'])
+        self.menus += tag == 'nav'
+        if tag == 'a' and 'href' in attrs and not self.menus: self.links.append(attrs['href'])
         if tag in ('img', 'source') and 'src' in attrs: self.images.append(attrs['src'])
         if tag == 'link' and 'href' in attrs: self.links.append(attrs['href'])
         if tag in ('code', 'pre', 'style', 'math', 'script'): self.inside.append(tag)
 
     def handle_endtag(self, tag):
+        self.menus -= tag == 'nav'
         if self.inside and self.inside[-1] == tag: self.inside.pop()
 
     def handle_data(self, data):
@@ -244,12 +250,12 @@ def check_link(site, root, where, base, link, pages, document=False):
     "One link of a page (`base`: its folder); links to other hosts are only read, not followed."
     url, fragment = urlsplit(link), unquote(urlsplit(link).fragment)
     own, repo = site.website['site-url'].rstrip('/'), site.website['repo-url'].rstrip('/')
-    if link.startswith(own):
+    if link == own or link.startswith(f'{own}/'):
         target = unquote(link[len(own):].split('#')[0]).lstrip('/') or 'index.html'
         path = {t: p for p, t in site.targets.items()}.get(target)
         if path is None: return site.say(where, f'{link}: no such page')
         if path in pages and anchor_missing(pages[path], fragment): site.say(where, f'{link}: no such anchor')
-    elif link.startswith(repo):
+    elif link == repo or link.startswith(f'{repo}/'):
         match = re.match(r'/(?:blob|tree|raw)/[^/]+/(.*)', url.path[len(urlsplit(repo).path):])
         if match and not (root/unquote(match[1])).exists(): site.say(where, f'{link}: no such file in the repository')
     elif url.scheme in ('http', 'https', 'mailto'):
@@ -266,6 +272,9 @@ def check_link(site, root, where, base, link, pages, document=False):
 
 def check_links(site, root):
     "All links and pictures, of the pages and of the documents at the top."
+    own = site.website['site-url']
+    if not any(link.startswith(f'{own}/') for page in site.pages.values() for link in page.links):
+        site.say('pages', 'no name in backticks has become a link to its documentation: is the package installed (pip install -e .)?')
     for path, page in site.pages.items():
         for link in dict.fromkeys(page.links + page.images): check_link(site, root, path, os.path.dirname(path), link, site.pages)
         for text in dict.fromkeys(page.broken): site.say(path, f'{text}: a link inside a link? (backticks around a public name make one)')
