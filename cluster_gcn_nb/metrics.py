@@ -49,11 +49,11 @@ def score(
     metric:str|None=None, # one of `METRICS`; default: accuracy, and micro-F1 for label sets
 ) -> float: # in [0, 1]; NaN for no nodes
     "How good predictions are. A label of a set is predicted where its probability is above ½; accuracy then is that of all pairs of node and label."
-    from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score, multilabel_accuracy, multilabel_f1_score
     metric = check_metric(metric, y)
     if len(y) == 0: return float('nan')
-    if y.ndim == 1:
-        found = multiclass_accuracy if metric == 'accuracy' else multiclass_f1_score
-        return float(found(logits.argmax(1), y, num_classes=logits.shape[1], average=METRICS[metric]))
+    if y.ndim == 1 and not (0 <= y.min() and y.max() < logits.shape[1]): raise ValueError(f'labels should be from 0 to {logits.shape[1] - 1}, as there are logits, not {int(y.min())} to {int(y.max())}')
+    if y.ndim == 1 and metric == 'accuracy': return float((logits.argmax(1) == y).double().mean())
+    from torchmetrics.functional.classification import multiclass_f1_score, multilabel_accuracy, multilabel_f1_score         # a second to load, which most runs can do without
+    if y.ndim == 1: return float(multiclass_f1_score(logits.argmax(1), y, num_classes=logits.shape[1], average=METRICS[metric]))
     found = multilabel_accuracy if metric == 'accuracy' else multilabel_f1_score
     return float(found(logits.sigmoid(), y.int(), num_labels=y.shape[1], average=METRICS[metric]))
