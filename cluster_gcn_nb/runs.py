@@ -41,7 +41,7 @@ def node_names(data:Data):
 # %% ../nbs/04a_runs.ipynb #table
 def _labels(y, classes):
     "Labels as text: one, or a set of them joined by blanks; nothing where none is known."
-    if y.ndim == 1: return [classes[int(c)] if 0 <= c < len(classes) else '' for c in y]
+    if y.ndim == 1: return [classes[int(c)] if 0 <= c < len(classes) else '' for c in y.tolist()]
     return [' '.join(classes[k] for k in row.nonzero().ravel().tolist()) for row in y]
 
 def _known(data, multi_label, classes):
