@@ -84,7 +84,7 @@ def _given(self:ClusterData, partition, num_parts):
 @patch
 def _compute(self:ClusterData, num_parts, save_dir, filename, log, method, **options):
     "A new partition of the graph, or the one that `save_dir` keeps."
-    if num_parts is None: raise ValueError('say how many clusters (num_parts=...), or pass a partition')
+    if num_parts is None: raise ValueError('num_parts is missing: say how many clusters, or pass a partition')
     if self.recursive: options['recursive'] = True
     if log: print(f'Computing {method.upper()} partitioning...', file=sys.stderr)
     if save_dir is None: partition = partition_graph(self.source, num_parts, method=method, **options)

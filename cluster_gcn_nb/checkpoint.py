@@ -6,7 +6,7 @@
 __all__ = ['write_checkpoint', 'checkpoint_state', 'read_checkpoint', 'mixed_seed', 'random_state', 'set_random_state']
 
 # %% ../nbs/03b_checkpoint.ipynb #imports
-import hashlib, io, os, pickle
+import hashlib, io, os, pickle, re
 from pathlib import Path
 import numpy as np
 import torch
@@ -49,7 +49,9 @@ def checkpoint_state(
     if head or not rest: raise ValueError(f'{path} is not a checkpoint of this version of cluster_gcn_nb')
     if hashlib.sha256(payload).hexdigest().encode() != digest: raise ValueError(f'{path} is damaged: its content does not match its checksum')
     try: state = torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error: raise ValueError(f'{path} holds more than tensors and plain values: {str(error).splitlines()[0]}') from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        foreign = re.search(r'GLOBAL (\S+)', str(error))
+        raise ValueError(f'{path} holds more than tensors and plain values' + (f': an object of {foreign[1]}' if foreign else '')) from None
     if not isinstance(state, dict): raise ValueError(f'{path} holds a {type(state).__name__}, not the state of a run')
     return state
 
@@ -87,7 +89,7 @@ def set_random_state(
 ):
     "Go on with the random numbers from there. Raises `ValueError` if the loader has other generators."
     own, device = _generators(loader), torch.device(device)
-    if len(own) != len(state['loader']): raise ValueError(f"the checkpoint was made with {len(state['loader'])} generators in the loader, not {len(own)}")
+    if len(own) != len(state['loader']): raise ValueError(f"the checkpoint was made with {len(state['loader'])} generators in the loader, not {len(own)}: give the same")
     if getattr(loader, 'persistent_workers', False): iter(loader)         # workers draw a seed when they start, and never again
     torch.set_rng_state(state['cpu'].cpu())
     if device.type == 'cuda' and state['device'] is not None: torch.cuda.set_rng_state(state['device'].cpu(), device)

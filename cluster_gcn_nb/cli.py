@@ -106,7 +106,7 @@ def run(
     from cluster_gcn_nb.runs import make_model, save_config
     from cluster_gcn_nb.training import fit, pick_device
     for key in ('batch_size', 'epochs'):
-        if config[key] < 1: raise ValueError(f'{key}={config[key]} should be at least 1')
+        if config[key] < 1: raise ValueError(f'{key}={config[key]} should be 1 or more')
     pick_device(config['device'])               # a device that is not there should not cost the time to load a graph
     data = open_graph(config['dataset'], config['root'])
     say(f"{config['dataset']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, {data.num_features:,} features, {data.num_classes} classes")
@@ -320,7 +320,7 @@ def cluster_gcn_bench(
         from cluster_gcn_nb.benchmark import WORKLOADS, compare, memory_report
         if size not in WORKLOADS: raise ValueError(f"size should be one of {', '.join(WORKLOADS)}, not {size!r}")
         for name, value, least in (('rounds', rounds, 1), ('steps', steps, 1), ('threads', threads, 0)):
-            if value < least: raise ValueError(f'{name}={value} should be at least {least}')
+            if value < least: raise ValueError(f'{name}={value} should be {least} or more')
         if threads > (os.cpu_count() or 1): raise ValueError(f'threads={threads}, but this machine has {os.cpu_count()} cores')
         if threads: torch.set_num_threads(threads)
         workload = WORKLOADS[size]

@@ -116,7 +116,7 @@ class Debian(InMemoryDataset):
         directed:bool=False, # keep the direction of dependencies instead of making every edge go both ways?
         transform=None, # applied to the graph whenever it is taken from the dataset
     ):
-        if task not in ('section', 'tags'): raise ValueError(f"Debian has the tasks 'section' and 'tags', not {task!r}")
+        if task not in ('section', 'tags'): raise ValueError(f"task should be 'section' or 'tags', not {task!r}")
         super().__init__(None, transform)
         arrays = _debian_arrays()
         self.task, self.feature_names = task, _lines(arrays['vocabulary'])
@@ -181,7 +181,7 @@ def verified(
     found = git_blob_id(content)
     if found != blob_id:
         raise ValueError(f'{file} is not the published file: its git blob id is {found}, it should be {blob_id}. '
-                         'Delete it, so that it is downloaded again, or put the right file in its place.')
+                         'Delete it, so that it is downloaded again, or put the right file in its place')
     return content
 
 # %% ../nbs/00_datasets.ipynb #atomic
@@ -209,7 +209,7 @@ def data_root(
     "The folder for raw files: `root`, or `$CLUSTER_GCN_DATA`, or the user's cache."
     named = root or os.environ.get('CLUSTER_GCN_DATA')
     try: return Path(named or os.environ.get('XDG_CACHE_HOME', '~/.cache')).expanduser() / ('' if named else 'cluster_gcn_nb')
-    except RuntimeError as error: raise ValueError(f'{named or "the cache folder"}: {error}') from None
+    except RuntimeError: raise ValueError(f'{named or "the cache folder"} lies in a home folder that is not known: name another one, by root or CLUSTER_GCN_DATA') from None
 
 # %% ../nbs/00_datasets.ipynb #fetch
 def _download(url): 
@@ -234,7 +234,7 @@ def fetch_missing(
             return
     if missing: raise FileNotFoundError(
         f"{name} is not here: {folder} lacks {', '.join(missing)}, and {reason}. Put the files there by hand; or set root, or the variable "
-        f"CLUSTER_GCN_DATA, to a folder whose subfolder {name}/raw holds them; or use load_dataset('Debian'), a graph that ships with this package.")
+        f"CLUSTER_GCN_DATA, to a folder whose subfolder {name}/raw holds them; or use load_dataset('Debian'), a graph that ships with this package")
 
 # %% ../nbs/00_datasets.ipynb #planetoid
 def planetoid(
@@ -281,7 +281,7 @@ def planted_partition(
 ) -> Data: # undirected, with the six fields and `community` [num_nodes] int64
     "A random graph with communities (planted partition model, Condon and Karp 2001), features and labels."
     if not 1 <= num_communities <= num_nodes: raise ValueError(f'num_communities={num_communities} should be between 1 and num_nodes={num_nodes}')
-    if not 0 <= p_within <= 1: raise ValueError(f'p_within={p_within} is no probability')
+    if not 0 <= p_within <= 1: raise ValueError(f'p_within={p_within} should be between 0 and 1')
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(num_nodes)
     edge_index = torch.from_numpy(shuffled[_planted_edges(rng, num_nodes, avg_degree, num_communities, p_within)])

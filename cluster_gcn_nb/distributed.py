@@ -67,7 +67,7 @@ def meet(
             store.set(key('name', rank), name)
             if all(store.check([key('name', r)]) and store.get(key('name', r)).decode() == name for r in range(size)): return name
         if time.monotonic() - began > timeout:
-            raise TimeoutError(f'rank {rank} has waited {timeout:.0f} s for {size} ranks to come together; {len(there)} have been here. Was the same command started on every machine, and does each reach {os.environ.get("MASTER_ADDR")}?')
+            raise TimeoutError(f'rank {rank} has waited {timeout:.0f} s for {size} ranks to come together; only {len(there)} of them came. Was the same command started on every machine, and does each reach {os.environ.get("MASTER_ADDR")}?')
         time.sleep(.02)
 
 # %% ../nbs/07_distributed.ipynb #join

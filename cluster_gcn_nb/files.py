@@ -34,7 +34,7 @@ def _from_npz(path):
         arrays = dict(edge_index=np.stack(matrix.coords).astype(np.int64), edge_weight=matrix.data, num_nodes=matrix.shape[0])
     if 'edge_index' not in arrays: raise ValueError(f"{path} should hold an array 'edge_index' of shape [2, num_edges]; it holds {', '.join(arrays) or 'nothing'}")
     texts = {k: v for k, v in arrays.items() if getattr(v, 'dtype', None) is not None and v.dtype.kind not in 'biuf'}
-    values = {k: torch.from_numpy(np.asarray(v)) if np.ndim(v) else np.asarray(v).item() for k, v in arrays.items() if k not in texts}
+    values = {k: torch.from_numpy(np.asarray(v, v.dtype.newbyteorder('='))) if np.ndim(v) else np.asarray(v).item() for k, v in arrays.items() if k not in texts}
     return Data(**values, **{k: v.tolist() for k, v in texts.items()})
 
 # %% ../nbs/00a_files.ipynb #pt
@@ -99,7 +99,7 @@ def _from_text(path):
         lacking = (ends == '').any(1)
         if lacking.any(): raise ValueError(f'{path}: edge {int(lacking.argmax()) + 1} lacks the name of a node')
         odd = [t for t in ends[0] if _is_number(t, float) and not _is_number(t)]
-        if odd: raise ValueError(f'{path}: {odd[0]!r} is neither an integer nor a word; nodes are named by one or the other')
+        if odd: raise ValueError(f'{path}: {str(odd[0])!r} is neither an integer nor a word; nodes are named by one or the other')
     names, place = np.unique(ends, return_inverse=True)
     data = Data(edge_index=torch.from_numpy(np.ascontiguousarray(place.reshape(ends.shape).T).astype(np.int64)), num_nodes=len(names))
     data.node_names = names.tolist()
@@ -117,7 +117,7 @@ def load_graph(
     path = Path(name)
     ending = Path(path.stem if path.suffix.lower() == '.gz' else path.name).suffix.lower()
     if ending not in READERS:
-        if path.is_file(): raise ValueError(f"{path}: files end in {', '.join(READERS)}")
+        if path.is_file(): raise ValueError(f"{path} should be a file that ends in {', '.join(READERS)}")
         try: known = dataset_name(name)
         except ValueError as error: raise ValueError(f"{error}. Or name a file that ends in {', '.join(READERS)}") from None
         return load_dataset(known, root)

@@ -200,8 +200,8 @@ class GCN(nn.Module):
     ):
         super().__init__()
         if norm not in NORMS: raise ValueError(f"norm should be one of {', '.join(map(repr, NORMS))}, not {norm!r}")
-        if hidden_channels < 1: raise ValueError(f'hidden_channels={hidden_channels} should be at least 1')
-        if num_layers < 1: raise ValueError(f'num_layers={num_layers} should be at least 1')
+        if hidden_channels < 1: raise ValueError(f'hidden_channels={hidden_channels} should be 1 or more')
+        if num_layers < 1: raise ValueError(f'num_layers={num_layers} should be 1 or more')
         if not 0 <= dropout < 1: raise ValueError(f'dropout={dropout} should be in [0, 1)')
         self.dropout, self.norm, self.diag_lambda, self.residual = dropout, norm, diag_lambda, residual
         widths = [in_channels, *[hidden_channels]*(num_layers - 1), out_channels]

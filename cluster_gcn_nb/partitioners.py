@@ -195,7 +195,7 @@ def kaminpar(
 ) -> np.ndarray: # [num_nodes] integers; some of the clusters may be empty
     "KaMinPar, in a process of its own: for huge graphs, on all processors. Raises `ImportError` where it is not installed."
     if importlib.util.find_spec('kaminpar') is None: raise ImportError("KaMinPar is not installed; get it with: pip install 'cluster_gcn_nb[kaminpar]'")
-    if preset not in KAMINPAR_PRESETS: raise ValueError(f"preset={preset!r} should be one of {', '.join(KAMINPAR_PRESETS)}")
+    if preset not in KAMINPAR_PRESETS: raise ValueError(f"preset should be one of {', '.join(map(repr, KAMINPAR_PRESETS))}, not {preset!r}")
     if not (isinstance(epsilon, (int, float, np.floating)) and .001 <= epsilon <= 10): raise ValueError(f'epsilon={epsilon!r} should be between 0.001 and 10')
     if num_threads is None: num_threads = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     if not (isinstance(num_threads, (int, np.integer)) and 1 <= num_threads <= 1024): raise ValueError(f'num_threads={num_threads!r} should be an integer from 1 to 1024')

@@ -20,9 +20,9 @@ def check_graph(
 ):
     "Raise a `ValueError` unless `edge_index` describes edges among `num_nodes` nodes."
     if not isinstance(edge_index, Tensor) or edge_index.ndim != 2 or edge_index.shape[0] != 2:
-        raise ValueError(f'edge_index should be a tensor of shape [2, num_edges], not {getattr(edge_index, "shape", type(edge_index))}')
+        raise ValueError(f'edge_index should be a tensor of shape [2, num_edges], not a {type(edge_index).__name__} of shape {list(getattr(edge_index, "shape", []))}')
     if edge_index.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8) or edge_index.layout != torch.strided:
-        raise ValueError(f'edge_index should be a dense tensor of integers (int64), not {edge_index.dtype}, {edge_index.layout}')
+        raise ValueError(f'edge_index should be a dense tensor of integers (int64), not {edge_index.dtype} of layout {edge_index.layout}')
     if edge_index.numel() == 0: return
     low, high = int(edge_index.min()), int(edge_index.max())
     if low < 0: raise ValueError(f'edge_index holds the negative node number {low}')

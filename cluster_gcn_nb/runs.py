@@ -177,7 +177,7 @@ def load_run(
         model = make_model(config, config['num_features'], len(config['class_names']))
         model.load_state_dict(weights)
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{folder}: weights and config.json do not make a model: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"{folder}: weights and config.json do not make a model: {' '.join(line.strip() for line in str(error).splitlines()[:2])}") from None
     return model.eval(), config
 
 # %% ../nbs/04a_runs.ipynb #predict

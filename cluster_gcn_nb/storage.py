@@ -142,9 +142,9 @@ def _column(value, kind='tensor', axis=0, stored=None):
     if not isinstance(value, Tensor):
         value = np.asarray(value)
         if kind == 'tensor' and value.dtype.kind in 'biuf': value = torch.from_numpy(value[:0].copy())
-        elif value.dtype.kind not in 'biufcUS': raise ValueError(f'values of type {value.dtype} cannot be kept')
+        elif value.dtype.kind not in 'biufcUS': raise TypeError(f'its values are of type {value.dtype}')
         else: return _Column(value.dtype, value.shape[1:], value.dtype.str, value.dtype.str, 'ndarray' if kind == 'tensor' else kind, axis)
-    if value.layout != torch.strided: raise ValueError(f'a tensor of layout {value.layout} cannot be kept')
+    if value.layout != torch.strided: raise TypeError(f'it is a tensor of layout {value.layout}')
     dtype = str(value.dtype).removeprefix('torch.')
     if stored is not None and not value.is_floating_point(): raise ValueError(f'features={stored!r} is for floating-point features; x is {dtype}')
     stored = stored or dtype
@@ -156,7 +156,7 @@ def _to_disk(value, column, key):
     "A piece [n, ...] as it goes to the file. Raises `ValueError` where it is of another shape or type, or numbers are too large for the file's format."
     if column.kind == 'tensor':
         value = (value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value))).detach().cpu().resolve_conj().resolve_neg()
-        if str(value.dtype).removeprefix('torch.') != column.dtype: raise ValueError(f'{key} is {column.dtype} in the first piece, and {value.dtype} in a later one')
+        if str(value.dtype).removeprefix('torch.') != column.dtype: raise ValueError(f'{key} is {column.dtype} in the first piece, and {str(value.dtype).removeprefix("torch.")} in a later one')
         if column.stored != column.dtype:
             narrow = value.to(getattr(torch, column.stored))
             if (narrow.isinf() & value.isfinite()).any(): raise ValueError(f'{key} holds {float(value[narrow.isinf() & value.isfinite()][0]):.6g}, too large for {column.stored}; use bfloat16 or float32')
@@ -333,7 +333,7 @@ def nodes(self:_Scribe, pieces, position, column_of, stored):
     spill, names, n, count = None, [], len(position), 0
     with self.bar('Nodes', 2 * n, ' nodes') as bar:
         for piece in pieces:
-            if not isinstance(piece, dict) or not piece: raise ValueError(f'a piece of nodes should be a dict of attributes by name, not {piece!r:.80}')
+            if not isinstance(piece, dict) or not piece: raise ValueError(f'a piece of nodes should be a dict of attributes by name, not {"an empty one" if isinstance(piece, dict) else f"a {type(piece).__name__}"}')
             for key, value in piece.items():
                 if not isinstance(key, str) or key in ('edge_index', 'num_nodes', 'adj_t'): raise ValueError(f'an attribute of nodes cannot be called {key!r}')
                 if not hasattr(value, '__len__') or np.ndim(value) == 0: raise ValueError(f'{key} should have one row a node, not {value!r:.80}')
@@ -702,7 +702,7 @@ def other(self:_Scribe, key, value):
     if isinstance(value, Names): self.texts(_file_name(key), value[:]); return dict(kind='texts')
     if isinstance(value, (Tensor, np.ndarray)):
         try: column = _column(value.reshape(1, *value.shape), 'tensor' if isinstance(value, Tensor) else 'ndarray')
-        except ValueError as error: raise ValueError(f'the field {key!r} cannot be kept in a store: {error}') from None
+        except TypeError as error: raise ValueError(f'the field {key!r} cannot be kept in a store: {error}') from None
         self.write(f'graph_{_file_name(key)}', _to_disk(value.reshape(1, *value.shape), column, key)[0])
         return column.about
     try: same = json.loads(json.dumps(value)) == value

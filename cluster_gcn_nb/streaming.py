@@ -299,7 +299,7 @@ def _stream(neighbours, num_nodes, num_entries, num_parts, seed, node_weight, pa
     _whole('num_parts', num_parts, 1, num_nodes)
     if block_entries is not None: _whole('block_entries', block_entries, 1)
     if not (isinstance(imbalance, (int, float, np.floating, np.integer)) and 0 <= imbalance <= 10): raise ValueError(f'imbalance={imbalance!r} should be between 0 and 10')
-    if start not in ('clusters', 'empty'): raise ValueError(f"start={start!r} should be 'clusters' or 'empty'")
+    if start not in ('clusters', 'empty'): raise ValueError(f"start should be 'clusters' or 'empty', not {start!r}")
     return _Stream(neighbours, int(num_nodes), int(num_entries), _node_weight(node_weight, num_nodes), int(seed), block_entries)
 
 @patch

@@ -401,13 +401,13 @@ def _length(loader):
 def _check(data, clip, patience, checkpoint, resume, callbacks, **least):
     "Raise a `ValueError` for what cannot be."
     for name, (value, lowest) in least.items():
-        if not isinstance(value, (int, np.integer)) or not value >= lowest: raise ValueError(f'{name}={value} should be {lowest} or more')
+        if not isinstance(value, (int, np.integer)) or not value >= lowest: raise ValueError(f'{name}={value!r} should be an integer from {lowest}')
     if clip is not None and not clip > 0: raise ValueError(f'clip={clip} should be above 0, or None')
     if patience is not None and not patience >= 1: raise ValueError(f'patience={patience} should be 1 or more')
     if patience is not None and (data is None or data.get('val_mask') is None or not data.val_mask.any()): raise ValueError('patience= waits for better validation scores: pass data with validation nodes')
     if resume and checkpoint is None: raise ValueError('resume=True needs checkpoint=, the file to go on from')
     if checkpoint is not None and Path(checkpoint).is_dir(): raise ValueError(f'checkpoint={str(checkpoint)!r} is a folder: name a file')
-    if data is not None and data.get('y') is None: raise ValueError('data has no labels y to evaluate by')
+    if data is not None and data.get('y') is None: raise ValueError('the graph has no labels y to evaluate by')
     for part in Scores._fields if data is not None else ():
         if (mask := data.get(f'{part}_mask')) is None or data.y.ndim != 1: continue
         unknown = int((data.y.cpu()[as_mask(mask, len(data.y), f'{part}_mask')] < 0).sum())
@@ -494,7 +494,7 @@ def check_budget(run:Run, memory):
     from cluster_gcn_nb.inference import _Predictor
     memory = None if memory is None else parse_memory(memory)
     if memory is not None:
-        if getattr(run.loader, 'kept', None) is not None: raise ValueError('with keep_batches=True all batches stay in memory, which no budget foresees: leave out one of them')
+        if getattr(run.loader, 'kept', None) is not None: raise ValueError('with keep_batches=True all batches stay in memory, which no budget foresees: leave out keep_batches or memory')
         give_back()
         base = own_memory()
         needed, text = training_memory(run, memory)
