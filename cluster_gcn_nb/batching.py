@@ -52,8 +52,8 @@ class ClusterData(torch.utils.data.Dataset):
         **options, # more for `partition_graph`: `balance`, `edge_weight`, `node_weight`, `auto`, the method's own
     ):
         if sparse_format not in ('csr', 'csc'): raise ValueError(f"sparse_format should be 'csr' or 'csc', not {sparse_format!r}")
-        if not isinstance(method, str): raise ValueError("method should be the name of a partitioner; pass an assignment of your own as partition=")
-        if not isinstance(data, Data): raise ValueError(f'the graph should be a PyG Data, not a {type(data).__name__}' + ('; this one goes into a ClusterLoader as it is' if isinstance(data, ClusterData) else ''))
+        if not isinstance(method, str): raise TypeError("method should be the name of a partitioner; pass an assignment of your own as partition=")
+        if not isinstance(data, Data): raise TypeError(f'the graph should be a PyG Data, not a {type(data).__name__}' + ('; this one goes into a ClusterLoader as it is' if isinstance(data, ClusterData) else ''))
         if data.edge_index is None: raise ValueError('the graph has no edge_index: pass one of shape [2, num_edges], possibly with num_edges = 0')
         check_graph(data.edge_index, data.num_nodes)
         self.source, self.recursive, self.keep_inter_cluster_edges, self.sparse_format = data, recursive, keep_inter_cluster_edges, sparse_format

@@ -319,8 +319,8 @@ class ClusterSampler(Sampler):
 def deal(self:Ranks,
     loader, # a `ClusterLoader`
 ) -> ClusterLoader: # with the batches of this rank
-    "Deal a loader's clusters to the ranks. Raises `ValueError` for one that cannot be dealt."
-    if not isinstance(loader, ClusterLoader): raise ValueError(f'{self.size} ranks share the clusters of a ClusterLoader; how to share the batches of a {type(loader).__name__} is not known')
+    "Deal a loader's clusters to the ranks. Raises `TypeError` or `ValueError` for one that cannot be dealt."
+    if not isinstance(loader, ClusterLoader): raise TypeError(f'{self.size} ranks share the clusters of a ClusterLoader; how to share the batches of a {type(loader).__name__} is not known')
     own = loader.batch_sampler
     if isinstance(own, ClusterSampler):
         if (own.rank, own.num_ranks) != (self.rank, self.size): raise ValueError(f'the ClusterSampler of the loader is for rank {own.rank} of {own.num_ranks}; this is rank {self.rank} of {self.size}')

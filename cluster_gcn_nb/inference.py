@@ -376,14 +376,14 @@ class _State:
 class _Predictor:
     "One prediction: what is known before it begins, and its loop."
     def __init__(self, model, graph, memory=None, folder=None, out=None, device=None, copies=1, reserve=0):
-        if not isinstance(model, nn.Module): raise ValueError(f'a model is a torch.nn.Module, not a {type(model).__name__}')
+        if not isinstance(model, nn.Module): raise TypeError(f'the model should be a torch.nn.Module, not a {type(model).__name__}')
         here = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
         if here.dtype.itemsize < 4: raise ValueError(f'the weights are {here.dtype}: predictions are made in 32 bits, with model.float()')
         self.model, self.dtype, self.device = model, here.dtype, here.device if device is None else pick_device(str(device))
         memory = None if memory is None else parse_memory(memory)
         give_back()
         if isinstance(graph, (Data, ClusterData)) and not hasattr(graph, 'in_edges'): graph = _Whole(graph if isinstance(graph, Data) else graph.source, getattr(model, 'takes_adj_t', False), memory)
-        elif not hasattr(graph, 'in_edges'): raise ValueError(f'a graph is a Data, a ClusterData or a ClusterStore, not a {type(graph).__name__}')
+        elif not hasattr(graph, 'in_edges'): raise TypeError(f'the graph should be a Data, a ClusterData or a ClusterStore, not a {type(graph).__name__}')
         self.graph, self.folder, self.out = graph, None if folder is None else Path(folder), None if out is None else Path(out)
         if self.out is not None and (self.out.suffix != '.npy' or self.out.is_dir()): raise ValueError(f'out={str(out)!r} should be a file that ends in .npy')
         if self.folder is not None and self.folder.exists() and not (self.folder/'state.json').is_file() and (not self.folder.is_dir() or any(f.name != 'lock' for f in self.folder.iterdir())):

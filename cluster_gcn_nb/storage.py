@@ -101,10 +101,10 @@ class GraphStream:
     used:set=field(default_factory=set, init=False, repr=False) # generators that have been read
 
     def pieces(self, name): # of 'edges' or 'nodes'
-        "The pieces, anew each time; they may be given as a list, a generator (once), or a function that makes one. Raises `ValueError`."
+        "The pieces, anew each time; they may be given as a list, a generator (once), or a function that makes one. Raises `TypeError` or `ValueError`."
         given = getattr(self, name)
         given = given() if callable(given) else given
-        if not hasattr(given, '__iter__') or isinstance(given, (dict, str, Tensor, np.ndarray)): raise ValueError(f'{name} should be an iterable of pieces, not a {type(given).__name__}')
+        if not hasattr(given, '__iter__') or isinstance(given, (dict, str, Tensor, np.ndarray)): raise TypeError(f'{name} should be an iterable of pieces, not a {type(given).__name__}')
         if hasattr(given, '__next__') and not callable(getattr(self, name)):
             if name in self.used: raise ValueError(f'the {name} of this GraphStream have been read already, and a generator gives them once: pass a list, or a function that returns a generator')
             self.used.add(name)
@@ -333,7 +333,7 @@ def nodes(self:_Scribe, pieces, position, column_of, stored):
     spill, names, n, count = None, [], len(position), 0
     with self.bar('Nodes', 2 * n, ' nodes') as bar:
         for piece in pieces:
-            if not isinstance(piece, dict) or not piece: raise ValueError(f'a piece of nodes should be a dict of attributes by name, not {"an empty one" if isinstance(piece, dict) else f"a {type(piece).__name__}"}')
+            if not isinstance(piece, dict) or not piece: raise TypeError(f'a piece of nodes should be a dict of attributes by name, not {"an empty one" if isinstance(piece, dict) else f"a {type(piece).__name__}"}')
             for key, value in piece.items():
                 if not isinstance(key, str) or key in ('edge_index', 'num_nodes', 'adj_t'): raise ValueError(f'an attribute of nodes cannot be called {key!r}')
                 if not hasattr(value, '__len__') or np.ndim(value) == 0: raise ValueError(f'{key} should have one row a node, not {value!r:.80}')
@@ -640,9 +640,9 @@ def store(self:_Scribe, data, partition, features, by_target):
     columns, odd = {}, {}
     stream = data
     if isinstance(data, Data): stream, odd = _as_stream(data, self.piece, columns, features)
-    elif isinstance(data, ClusterStore): raise ValueError('to write a store in another order, pass a GraphStream with its edge_pieces() and the pieces of nodes')
-    elif isinstance(data, ClusterData): raise ValueError('of a ClusterData, pass the graph and the partition: ClusterStore.write(data, clusters.partition, path)')
-    elif not isinstance(data, GraphStream): raise ValueError(f'a store is written from a Data or a GraphStream, not from {type(data).__name__}')
+    elif isinstance(data, ClusterStore): raise TypeError('to write a store in another order, pass a GraphStream with its edge_pieces() and the pieces of nodes')
+    elif isinstance(data, ClusterData): raise TypeError('of a ClusterData, pass the graph and the partition: ClusterStore.write(data, clusters.partition, path)')
+    elif not isinstance(data, GraphStream): raise TypeError(f'the graph should be a Data or a GraphStream, not a {type(data).__name__}')
     elif taken := {'edge_index', 'num_nodes', 'adj_t'} & set(stream.checked().others): raise ValueError(f'others cannot hold {sorted(taken)}')
     stream.checked()
     given, position, part = self.order(partition, stream.num_nodes)

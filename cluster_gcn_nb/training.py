@@ -181,7 +181,7 @@ def _labels_of(data): # -> `Data` with labels and masks at least
     if data is None or isinstance(data, Data): return data
     if hasattr(data, 'labels'): return data.labels()
     if isinstance(data, ClusterData): return data.source
-    raise ValueError(f'a graph is a Data or a ClusterStore, not a {type(data).__name__}')
+    raise TypeError(f'the graph should be a Data or a ClusterStore, not a {type(data).__name__}')
 
 # %% ../nbs/04_training.ipynb #evaluate
 def evaluate(
@@ -413,7 +413,7 @@ def _check(data, clip, patience, checkpoint, resume, callbacks, **least):
         unknown = int((data.y.cpu()[as_mask(mask, len(data.y), f'{part}_mask')] < 0).sum())
         if unknown: raise ValueError(f'{part}_mask has {unknown} nodes without a label (y < 0): leave them out')
     for f in callbacks:
-        if not callable(f): raise ValueError(f'callbacks should be functions, not {f!r}')
+        if not callable(f): raise TypeError(f'callbacks should be functions, not {f!r}')
 
 def _start(model, loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed, memory):
     "The `Run` that `fit` is asked for."
