@@ -4,14 +4,13 @@ nbdev processes the notebooks, pandoc turns each into a page; then every link, a
 has to resolve, the README has to be what nbs/index.ipynb yields, and the settings have to be ones that Quarto knows.
 `python .ci/site.py` says what is wrong and ends with 1 if anything is; `--out DIR` keeps the pages for a look at them.
 """
-import argparse, base64, os, re, shutil, subprocess, sys, tempfile
+import argparse, base64, hashlib, json, os, re, shutil, subprocess, sys, tempfile
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-import json, yaml
+import yaml
 
 here = Path(__file__).resolve().parent
 DOCUMENTS = ('README.md', 'CHANGELOG.md', 'CONTRIBUTING.md')
@@ -36,12 +35,17 @@ DIRECTIVES = set('hide hide_input export exports exporti exec_doc default_exp ev
 
 # Processing
 
+def files_of(proc):
+    "What nbdev has put there; not what `pandoc` has kept."
+    return [path for path in proc.rglob('*') if path.is_file() and '.pandoc' not in path.parts]
+
+
 def process(root):
     "Notebooks as nbdev hands them to Quarto, in `root/_proc`; what has not changed since is kept."
     proc, names = root/'_proc', next(root.glob('*/_modidx.py'), None)
     if names and proc.exists() and names.stat().st_mtime > proc.stat().st_mtime: shutil.rmtree(proc)      # links may lead elsewhere now
-    for old in list(proc.rglob('*')):
-        if old.is_file() and not (root/'nbs'/old.relative_to(proc)).exists(): old.unlink()
+    for old in files_of(proc):
+        if not (root/'nbs'/old.relative_to(proc)).exists(): old.unlink()
     code = 'from nbdev.quarto import refresh_quarto_yml\nfrom nbdev.serve import proc_nbs\nrefresh_quarto_yml(); proc_nbs()'
     done = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
     if done.returncode: sys.exit(f'nbdev could not process the notebooks:\n{done.stderr[-3000:]}')
@@ -92,12 +96,18 @@ def to_markdown(nb, picture):
     return '\n\n'.join(parts) + '\n'
 
 
-def pandoc(markdown, *options, reader='markdown'):
-    "`markdown` as HTML; ValueError with pandoc's words if it has something to say."
+def pandoc(markdown, *options, reader='markdown', kept=None):
+    "`markdown` as HTML, from the folder `kept` if it is there; ValueError with pandoc's words if it has something to say."
     import pypandoc
+    template = [Path(option.partition('=')[2]).read_text(encoding='utf-8') for option in options if option.startswith('--template=')]
+    key = hashlib.sha256(repr((reader, markdown, template)).encode()).hexdigest()
+    if kept and (kept/key).exists(): return (kept/key).read_text(encoding='utf-8')
     done = subprocess.run([pypandoc.get_pandoc_path(), '-f', reader, '-t', 'html5', '--mathml', '--fail-if-warnings', *options],
                           input=markdown, capture_output=True, text=True)
-    if done.returncode or done.stderr: raise ValueError(done.stderr.strip())
+    if done.returncode or done.stderr: raise ValueError(' '.join(done.stderr.split()))
+    if kept:
+        kept.mkdir(exist_ok=True)
+        (kept/key).write_text(done.stdout, encoding='utf-8')
     return done.stdout
 
 
@@ -116,7 +126,6 @@ class Page(HTMLParser):
         self.menus += tag == 'nav'
         if tag == 'a' and 'href' in attrs and not self.menus: self.links.append(attrs['href'])
         if tag in ('img', 'source') and 'src' in attrs: self.images.append(attrs['src'])
-        if tag == 'link' and 'href' in attrs: self.links.append(attrs['href'])
         if tag in ('code', 'pre', 'style', 'math', 'script'): self.inside.append(tag)
 
     def handle_endtag(self, tag):
@@ -134,6 +143,12 @@ def front_matter(nb):
     return yaml.safe_load(match[1]) if match else {}
 
 
+def copy(source, target):
+    "The file, in folders that are made if they are not there."
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
 class Site:
     "The pages below `proc`, by the path of their notebook; written to `out` as HTML."
     def __init__(self, proc, out):
@@ -144,15 +159,10 @@ class Site:
         self.nbs = {p.relative_to(proc).as_posix(): json.loads(p.read_text(encoding='utf-8')) for p in notebooks}
         self.matter = {path: front_matter(nb) for path, nb in self.nbs.items()}
         self.targets = {path: str(Path(path).with_name(self.matter[path].get('output-file', Path(path).stem + '.html'))) for path in self.nbs}
-        for path in set(p for p in proc.rglob('*') if p.is_file() and p.suffix not in ('.ipynb', '.yml')):
-            self._copy(path, out/path.relative_to(proc))
+        for path in files_of(proc):
+            if path.suffix not in ('.ipynb', '.yml'): copy(path, out/path.relative_to(proc))
         with ThreadPoolExecutor(os.cpu_count()) as pool: pages = list(pool.map(self.convert, self.nbs))
         self.pages = {path: page for path, page in zip(self.nbs, pages) if page is not None}
-
-    @staticmethod
-    def _copy(source, target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
 
     def say(self, where, what): self.problems.append(f'{where}: {what}')
 
@@ -173,12 +183,12 @@ class Site:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(base64.b64decode(png))
             return file.relative_to(target.parent).as_posix()
-        up = '../' * path.count('/')
-        options = ['--standalone', f'--template={here/"page.html"}', '--toc', '--toc-depth=3', '-V', f'up={up}', '-V', f'nav={self.navigation(path)}',
-                   '-V', f'site={self.website["title"]}', '-V', f'repo={self.website["repo-url"]}', '-V', f'css={self.config["format"]["html"]["css"]}',
-                   '-V', f'favicon={self.website.get("favicon", "")}']
-        try: html = pandoc(to_markdown(self.nbs[path], picture), *options)
+        template = here/'page.html'
+        try: html = pandoc(to_markdown(self.nbs[path], picture), '--standalone', f'--template={template}', '--toc', '--toc-depth=3', kept=self.proc/'.pandoc')
         except ValueError as e: return self.say(path, f'pandoc: {e}')
+        given = dict(up='../' * path.count('/'), nav=self.navigation(path), site=self.website['title'], repo=self.website['repo-url'],
+                     css=self.config['format']['html'].get('css', ''), favicon=self.website.get('favicon', ''))
+        html = re.sub(r'@@(\w+)@@', lambda m: given[m[1]], html)
         page = Page(html)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(re.sub(r'(href=")([^":]+\.ipynb)(#[^"]*)?"', lambda m: f'{m[1]}{self._href(path, m[2])}{m[3] or ""}"', html), encoding='utf-8')
@@ -189,16 +199,14 @@ class Site:
         wanted = os.path.normpath(os.path.join(os.path.dirname(path), unquote(link)))
         return os.path.relpath(self.targets.get(wanted, wanted), os.path.dirname(path) or '.')
 
-    @lru_cache(None)
-    def _titles(self): return {path: matter.get('title', path) for path, matter in self.matter.items()}
-
     def navigation(self, path):
         "The sidebar, as HTML."
         parts, last = [], ''
         for section, entry, text in self.entries():
             if section != last: parts.append(f'<h4>{escape(section)}</h4>'); last = section
             here_now = ' class="here"' if entry == path else ''
-            parts.append(f'<a href="{"../" * path.count("/")}{entry}"{here_now}>{escape(text or self._titles().get(entry, str(entry)))}</a>')
+            title = text or self.matter.get(entry, {}).get('title', entry)
+            parts.append(f'<a href="{"../" * path.count("/")}{entry}"{here_now}>{escape(title)}</a>')
         return '\n'.join(parts)
 
 
