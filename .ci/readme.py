@@ -26,7 +26,7 @@ def render(nb):
         if cell['cell_type'] == 'markdown': parts.append(below_nbs(source))
         directives = dict(re.findall(r'^#\|\s*([\w-]+):?[ \t]*(.*)$', source, re.M))
         if cell['cell_type'] != 'code' or directives.keys() & {'hide', 'export', 'exporti', 'exports', 'default_exp'}: continue
-        if 'hide_input' not in directives: parts.append(f'```python\n{source}\n```')
+        if directives.get('echo') != 'false': parts.append(f'```python\n{source}\n```')
         for output in cell['outputs']:
             text, picture = text_of(output)
             if picture:

@@ -96,7 +96,7 @@ def to_markdown(nb, picture):
     return '\n\n'.join(parts) + '\n'
 
 
-def pandoc(markdown, *options, reader='markdown', kept=None):
+def pandoc(markdown, *options, reader='markdown-implicit_figures', kept=None):
     "`markdown` as HTML, from the folder `kept` if it is there; ValueError with pandoc's words if it has something to say."
     import pypandoc
     template = [Path(option.partition('=')[2]).read_text(encoding='utf-8') for option in options if option.startswith('--template=')]
@@ -238,6 +238,13 @@ def check_directives(site, root):
                 if key not in DIRECTIVES: site.say(f'{path}, cell {cell["id"]}', f'#| {key}: an unknown directive')
 
 
+def check_titles(site, root):
+    "A page begins with a cell of title and purpose and nothing else: what else stands there, nbdev drops."
+    for path in site.nbs:
+        first = ''.join(json.loads((root/'nbs'/path).read_text(encoding='utf-8'))['cells'][0]['source'])
+        if not re.fullmatch(r'# [^\n]+\n+> [^\n]+\n*', first): site.say(path, 'the first cell should be "# Title" and "> purpose", one line each, and nothing else')
+
+
 def check_sidebar(site, root):
     "Each entry is a page, each page is an entry, the files that the settings name are there."
     entries = [entry for _, entry, _ in site.entries()]
@@ -302,7 +309,7 @@ def check_readme(site, root):
 def check(root, out):
     "All checks of the checkout `root`; the pages are left in `out`. What is wrong, as a list of lines."
     site = Site(process(root), Path(out))
-    check_keys(site); check_directives(site, root); check_sidebar(site, root); check_links(site, root); check_readme(site, root)
+    check_keys(site); check_directives(site, root); check_titles(site, root); check_sidebar(site, root); check_links(site, root); check_readme(site, root)
     return site, sorted(site.problems)
 
 
