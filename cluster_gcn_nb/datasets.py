@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 import numpy as np
 import torch
 from fastcore.basics import patch
@@ -22,6 +23,9 @@ from torch_geometric.io import read_planetoid_data
 from torch_geometric.transforms import NormalizeFeatures
 from torch_geometric.utils import contains_isolated_nodes, contains_self_loops, is_undirected, to_undirected
 from tqdm import tqdm
+
+# %% ../nbs/00_datasets.ipynb #patched
+Patched:Any = object
 
 # %% ../nbs/00_datasets.ipynb #homophily
 def homophily(
@@ -296,7 +300,7 @@ def planted_partition(
                 **{k: torch.from_numpy(m) for k, m in masks.items()}, num_classes=num_classes)
 
 # %% ../nbs/00_datasets.ipynb #load
-DATASETS = dict(Cora=planetoid, CiteSeer=planetoid, PubMed=planetoid, Debian='section', DebianTags='tags')
+DATASETS:dict[str, Any] = dict(Cora=planetoid, CiteSeer=planetoid, PubMed=planetoid, Debian='section', DebianTags='tags')
 
 def dataset_name(
     name:str, # in any case
