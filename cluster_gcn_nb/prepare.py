@@ -131,7 +131,7 @@ def node_constraints(
     if not columns[0].any(): columns = [np.ones(n, np.int64)]               # all weigh nothing: all weigh the same
     for name in balance or ():
         if isinstance(name, str) and name == 'edges':
-            degree = sum(np.bincount(ids.cpu().numpy(), minlength=n) for ids in data.edge_index)
+            degree = np.bincount(data.edge_index.cpu().numpy().ravel(), minlength=n)
             columns.append(np.minimum(degree, max(int(degree.sum()) // (2*num_parts), 1)))
             continue
         values, name = _array(field(data, name)), name if isinstance(name, str) else '[...]'
