@@ -13,11 +13,12 @@ import scipy.sparse as sp
 from fastcore.basics import patch
 from fastcore.meta import delegates
 from tqdm.auto import tqdm
+from .datasets import Patched
 from .partitioners import METHODS, _check_input, metis
 from .prepare import fill_up
 
 # %% ../nbs/00d_streaming.ipynb #blocks
-class _Stream:
+class _Stream(Patched):
     "A graph that is read in order, again and again."
     def __init__(self, neighbours, num_nodes, num_entries, weight, seed, entries):
         self.neighbours, self.num_nodes, self.num_entries, self.weight = neighbours, num_nodes, num_entries, weight
@@ -67,7 +68,7 @@ def _starts(values):
     "Where runs of equal values begin."
     return np.flatnonzero(np.append(True, values[1:] != values[:-1])) if len(values) else np.zeros(0, np.int64)
 
-def _counts(start, indptr, cols, weights, part, num_parts):
+def _counts(part, num_parts, start, indptr, cols, weights):
     "The weight of the edges from each row to each cluster where there are any: rows ascending, clusters, weights."
     num_rows, degree, label = len(indptr) - 1, np.diff(indptr), part[cols]
     proper = (cols != np.repeat(np.arange(start, start + num_rows, dtype=cols.dtype), degree)) & (label >= 0)
@@ -109,7 +110,7 @@ def sweep(self:_Stream, part, load, limit, price=0., rest=.25, desc='moving'):
     "Let nodes move, in `part` and `load`, to where they gain most; `price`: of a place in a cluster of mean load. Returns how many moved."
     moved, unit, mean = 0, self.weight.mean(), load.sum() / len(load)
     for a, b, *block in self.blocks(desc):
-        row, label, count = _counts(a, *block, part, len(load))
+        row, label, count = _counts(part, len(load), a, *block)
         weight, mine = self.weight[a + row], part[a + row] == label
         others = load[label] - weight * mine
         score = count - price * (weight / unit) * np.sqrt(others / mean) if price else count.astype(float)
@@ -134,7 +135,7 @@ def place(self:_Stream, part, load, limit, price):
     "The first pass from nothing: give all nodes a cluster."
     unit, mean = self.weight.mean(), self.weight.sum() / len(load)
     for a, b, *block in self.blocks('placing'):
-        row, label, count = _counts(a, *block, part, len(load))
+        row, label, count = _counts(part, len(load), a, *block)
         weight = self.weight[a + row]
         score = count - price * (weight / unit) * (np.sqrt(load[label] / mean) - np.sqrt(load.min() / mean))    # above 0: better than the emptiest
         score[load[label] + weight > limit] = -np.inf
@@ -170,7 +171,7 @@ def sketch(self:_Stream, part, num, kept):
     "Edges between clusters, of each node those to its `kept` nearest ones: [num, num] symmetric, integers from 1, diagonal empty."
     total, ends, held = sp.csr_array((num, num), dtype=np.int64), [], 0
     for a, b, *block in self.blocks('sketching'):
-        row, label, count = _counts(a, *block, part, num)
+        row, label, count = _counts(part, num, a, *block)
         away = part[a + row] != label
         row, label, count = row[away], label[away], count[away]
         order = np.lexsort((-count, row))
@@ -194,7 +195,7 @@ def relieve(self:_Stream, part, load, limit, most=3):
         for a, b, *block in self.blocks('relieving'):
             full = load[part[a:b]] > limit
             if not full.any(): continue
-            row, label, count = _counts(a, *block, part, len(load))
+            row, label, count = _counts(part, len(load), a, *block)
             mine, inside = part[a + row] == label, np.zeros(b - a)
             inside[row[mine]] = count[mine]
             ok = ~mine & full[row] & (load[label] + self.weight[a + row] <= limit)
