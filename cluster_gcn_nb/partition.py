@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
-from .datasets import atomic_write
+from .datasets import Patched, atomic_write
 from .memory import parse_memory
 from .partitioners import METHODS
 from .prepare import check_graph, field, fill_up, integer_weights, node_constraints, undirected_view
@@ -24,7 +24,7 @@ from .streaming import stream_cut, stream_parts
 
 # %% ../nbs/01_partition.ipynb #container
 @dataclass(eq=False)
-class Partition:
+class Partition(Patched):
     "Which cluster each node is in, and how good that is."
     assignment:Tensor      # [num_nodes] int64: the cluster of each node
     num_parts:int          # number of clusters, none of them empty
@@ -142,7 +142,7 @@ def from_assignment(
     if assignment.ndim != 1 or assignment.is_floating_point() or assignment.is_complex() or assignment.dtype == torch.bool:
         raise ValueError(f'an assignment is one integer a node, not {assignment.dtype} of shape {list(assignment.shape)}')
     assignment = assignment.long()
-    num_parts = int(assignment.max()) + 1 if num_parts is None and len(assignment) else num_parts
+    if num_parts is None: num_parts = int(assignment.max()) + 1 if len(assignment) else 0
     check_graph(edge_index, len(assignment))
     check_num_parts(num_parts, len(assignment))
     if assignment.min() < 0 or assignment.max() >= num_parts:
@@ -308,7 +308,8 @@ def stats(self:Partition,
     data:Data|None=None, # the graph, for its labels and training nodes
 ) -> PartitionStats:
     "Statistics of the partition."
-    n, p, extra = len(self.assignment), self.num_parts, {}
+    n, p = len(self.assignment), self.num_parts
+    extra:dict = {}
     y, mask = (None, None) if data is None else (data.get('y'), data.get('train_mask'))
     if has_labels(y, n):
         whole = Partition(torch.zeros(n, dtype=torch.int64), 1, 0.)
