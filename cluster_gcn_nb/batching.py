@@ -9,11 +9,13 @@ __all__ = ['ClusterPartition', 'ClusterData', 'ClusterBatch', 'ClusterLoader']
 import copy, functools, math, sys, weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 import numpy as np
 import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
+from .datasets import Patched
 from .partition import Partition, cached_partition, from_assignment, partition_graph
 from .prepare import check_graph
 from .sparse import csr_tensor, is_symmetric, join, join_rows, scipy_csr, sort_edges, sparse_rows, to_adj_t, transpose, version
@@ -22,11 +24,11 @@ from .sparse import csr_tensor, is_symmetric, join, join_rows, scipy_csr, sort_e
 @dataclass(eq=False, repr=False)
 class ClusterPartition(Partition):
     "A partition, together with the edges sorted by it. Fields as in `torch_geometric.loader.cluster.Partition`."
-    indptr:Tensor=None     # [num_nodes + 1] int64: where each permuted node's entries begin
-    index:Tensor=None      # [num_edges] int32: the other end of each entry, in permuted numbering
+    indptr:Tensor|None=None # [num_nodes + 1] int64: where each permuted node's entries begin
+    index:Tensor|None=None # [num_edges] int32: the other end of each entry, in permuted numbering
     sparse_format:str='csr' # rows are sources ('csr') or targets ('csc')
     numbers:Tensor|None=None # [num_edges] int32: the entry's column in `edge_index`; None: not needed so far
-    sorter:object=None     # `sort_edges`, to find the numbers later
+    sorter:Any=None        # `sort_edges`, to find the numbers later
 
     @property
     def edge_perm(self) -> Tensor: # [num_edges] int32
@@ -35,7 +37,7 @@ class ClusterPartition(Partition):
         return self.numbers
 
 # %% ../nbs/02_batching.ipynb #clusterdata
-class ClusterData(torch.utils.data.Dataset):
+class ClusterData(torch.utils.data.Dataset, Patched):
     "A graph cut into clusters; item `i` is cluster `i` as a `Data`. Interface of `torch_geometric.loader.ClusterData`."
     def __init__(self,
         data:Data, # the graph: `edge_index`, and any node and edge attributes
@@ -197,7 +199,7 @@ class _Rows:
 # %% ../nbs/02_batching.ipynb #sparse_x
 class _SparseX:
     "Features of a batch as sparse rows."
-    def __init__(self, indptr, cols, values, width): self.parts, self.width, self.tensor = (indptr, cols, values), width, None
+    def __init__(self, width, indptr, cols, values): self.parts, self.width, self.tensor = (indptr, cols, values), width, None
     def csr(self):
         if self.tensor is None: self.tensor = csr_tensor(*self.parts, self.width, check=False)
         return self.tensor
@@ -205,7 +207,7 @@ class _SparseX:
     def read(self): return torch.from_numpy(scipy_csr(self.csr()).toarray()) # `x`
     def __getstate__(self): return self.__dict__ | dict(tensor=None)         # sparse tensors cannot be copied deeply
     def moved(self, move): # sparse on the way, and on a GPU dense again
-        out = type(self)(*map(move, self.parts), self.width)
+        out = type(self)(self.width, *map(move, self.parts))
         return out if out.parts[0].device.type == 'cpu' else out.csr().to_dense()
 
 # %% ../nbs/02_batching.ipynb #lazy
@@ -242,7 +244,7 @@ class ClusterBatch(Data):
     def sparse_x(self) -> Tensor|None: # [num_nodes, width] sparse CSR float32
         "The features as sparse rows, where they are nearly all zero; None if they are not, or if `x` has been read and may have been changed."
         x = self._store._mapping.raw().get('x')
-        if type(x) is _SparseX: return x.csr()
+        return x.csr() if type(x) is _SparseX else None
 
     @property
     def _cut_rows(self):
@@ -338,7 +340,7 @@ def _attributes(self:ClusterData, ranges, edges, lazy=False):
     mapping, sparse = _Attributes(self.source._store._mapping), self._sparse
     if sparse is not None and not (lazy or self._x_is_sparse): sparse = None
     if sparse is not None:
-        x = _SparseX(*map(torch.from_numpy, self._join_sparse(ranges)), sparse.shape[1])
+        x = _SparseX(sparse.shape[1], *map(torch.from_numpy, self._join_sparse(ranges)))
         mapping['x'] = x.csr() if self._x_is_sparse else x
     for key in self._node_keys:
         if key != 'x' or sparse is None: mapping[key] = self._node_value(key, ranges, n_id)
@@ -409,6 +411,7 @@ def _ahead(batches):
 # %% ../nbs/02_batching.ipynb #loader
 class ClusterLoader(torch.utils.data.DataLoader):
     "Batches of clusters with the links between them put back. Interface of `torch_geometric.loader.ClusterLoader`."
+    kept:dict|None              # batches by their clusters, if they are kept
     def __init__(self,
         cluster_data:ClusterData, # the clusters; of a `ClusterStore`, the next batch is read while the last one is computed
         keep_batches:bool=False, # keep all batches in memory? Only where they are the same each epoch; not with workers
@@ -420,7 +423,8 @@ class ClusterLoader(torch.utils.data.DataLoader):
             raise ValueError('keep_batches=True needs a batch_size and no sampler, for batches that are the same each epoch')
         if keep_batches and kwargs.get('num_workers'): raise ValueError('keep_batches=True needs num_workers=0: kept batches are not made again')
         self.cluster_data, self.kept, self.options = cluster_data, {} if keep_batches else None, kwargs
-        super().__init__(range(len(cluster_data)), collate_fn=cluster_data.batch if self.kept is None else self._keep, **kwargs)
+        numbers:Any = range(len(cluster_data))
+        super().__init__(numbers, collate_fn=cluster_data.batch if self.kept is None else self._keep, **kwargs)
 
     def __iter__(self):
         known = all(type(s).__module__.startswith(('torch.utils.data', 'cluster_gcn_nb')) for s in (self.sampler, self.batch_sampler) if s is not None)     # others may draw random numbers at any time
@@ -436,6 +440,7 @@ class ClusterLoader(torch.utils.data.DataLoader):
 
     def _keep(self, clusters):
         "A copy of the kept batch of these clusters; its tensors are shared."
+        assert self.kept is not None                # or nobody would call this
         key = tuple(sorted(clusters))
         if key not in self.kept:
             self.kept[key] = batch = self.cluster_data.batch(clusters)
