@@ -27,6 +27,7 @@ class _Propagate(torch.autograd.Function):
 # %% ../nbs/03_model.ipynb #propagation
 class Propagation:
     "A propagation matrix that multiplies features: `P @ x`, [num_nodes, width] each."
+    _made:dict              # what has been asked for before
     def __init__(self,
         indptr:Tensor, # [num_nodes + 1]: CSR with the diagonal
         cols:Tensor, # [num_nodes + num_edges]
@@ -71,7 +72,7 @@ def normalize(
     check_constant(adj_t)
     now = version(adj_t.values())
     before, kept = adj_t.__dict__.get('_propagations', (None, None))
-    if before != now: _, kept = adj_t.__dict__['_propagations'] = now, {}          # changed values are normalised anew
+    if before != now: _, kept = adj_t.__dict__['_propagations'] = now, dict[tuple, Propagation]()          # changed values are normalised anew
     key = norm, diag_lambda, dtype
     if key not in kept: kept[key] = _normalize(checked(adj_t), norm, diag_lambda, dtype or adj_t.dtype)
     return kept[key]
