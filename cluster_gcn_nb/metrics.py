@@ -6,7 +6,7 @@
 __all__ = ['METRICS', 'Scores', 'as_mask', 'check_metric', 'score']
 
 # %% ../nbs/03a_metrics.ipynb #imports
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
@@ -31,7 +31,7 @@ def as_mask(
     return found.bool()
 
 # %% ../nbs/03a_metrics.ipynb #metric
-METRICS = {'accuracy': 'micro', 'micro-F1': 'micro', 'macro-F1': 'macro'}     # names, and torchmetrics' way to average
+METRICS:dict[str, Literal['micro', 'macro']] = {'accuracy': 'micro', 'micro-F1': 'micro', 'macro-F1': 'macro'}     # names, and torchmetrics' way to average
 
 def check_metric(
     metric:str|None, # one of `METRICS`, or None for the usual one
