@@ -12,6 +12,7 @@ import copy, json, math, os, sys, time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,7 @@ from torch_geometric.loader import PrefetchLoader
 from tqdm import tqdm
 from .batching import ClusterData
 from .checkpoint import _plain, checkpoint_state, mixed_seed, random_state, set_random_state, write_checkpoint
-from .datasets import atomic_write
+from .datasets import Patched, atomic_write
 from .memory import OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .metrics import Scores, as_mask, check_metric, score
 from .sparse import from_scipy, scipy_csr, to_adj_t
@@ -284,10 +285,10 @@ def _stream(loader, device):
 
 # %% ../nbs/04_training.ipynb #run
 @dataclass
-class Run:
+class Run(Patched):
     "A run of `fit` between two epochs: what callbacks see, and what a checkpoint holds."
     model:nn.Module
-    loader:object                  # batches
+    loader:Any                     # batches
     data:object                    # the whole graph, as `Data` or in a store, or None
     device:torch.device
     optimizer:torch.optim.Optimizer
@@ -297,8 +298,8 @@ class Run:
     best:dict|None = None          # the weights that scored best on the validation nodes
     step_options:dict = field(default_factory=dict) # of `train_step`
     memory:object = None           # budget of the process, for evaluations
-    ranks:object = None            # the `Ranks` that train together, if this process is not alone
-    replica:object = None          # the model among them
+    ranks:Any = None               # the `Ranks` that train together, if this process is not alone
+    replica:Any = None             # the model among them
     seed:int|None = None           # of their random numbers
 
     @property
@@ -311,7 +312,7 @@ def train_epoch(self:Run):
     self.model.train()
     began, total, nodes = time.perf_counter(), 0., 0
     for sampler in (getattr(self.loader, name, None) for name in ('sampler', 'batch_sampler')):
-        if hasattr(sampler, 'set_epoch'): sampler.set_epoch(self.epoch)
+        if sampler is not None and hasattr(sampler, 'set_epoch'): sampler.set_epoch(self.epoch)
     if self.ranks is not None: self.ranks.draw(self.seed, self.epoch)
     for i, batch in enumerate(_stream(self.loader, self.device)):
         if self.ranks is not None and not batch.num_nodes: batch = self.ranks.stand_in(self)
