@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 import numpy as np
 import torch
 from fastcore.basics import patch
@@ -21,9 +22,9 @@ from torch_geometric.nn import GCNConv
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 from tqdm import tqdm
 try: import fcntl
-except ImportError: fcntl = None            # Windows
+except ImportError: fcntl = None            # type: ignore[assignment] # Windows
 from .batching import ClusterData
-from .datasets import atomic_write
+from .datasets import Patched, atomic_write
 from .memory import OwnMemory, as_tensor, give_back, map_private, own_memory, parse_memory, show_memory
 from .metrics import Scores, as_mask, score
 from .model import GCN, row_scales
@@ -35,7 +36,7 @@ class _Layer:
     "Rows of numbers for all nodes, written in order; `path`: in this file, of which `done` rows are there already."
     def __init__(self, num_nodes, width, dtype, path=None, done=0):
         self.num_nodes, self.width, self.dtype, self.path, self.done = num_nodes, width, dtype, path, done
-        self.data = torch.empty(num_nodes, width, dtype=dtype) if path is None else None
+        self.data:Any = torch.empty(num_nodes, width, dtype=dtype) if path is None else None
         if path is not None:
             self.done = done = min(done, path.stat().st_size // max(width * dtype.itemsize, 1)) if done else 0        # rows that are really there
             self.file = open(path, 'r+b' if done else 'wb')
@@ -47,7 +48,8 @@ class _Layer:
         else: rows.contiguous().numpy().tofile(self.file)
         self.done += len(rows)
 
-    def sync(self): self.path is None or (self.file.flush(), os.fsync(self.file.fileno()))
+    def sync(self):
+        if self.path is not None: self.file.flush(); os.fsync(self.file.fileno())
 
     def whole(self) -> Tensor: # [num_nodes, width], not to be written to
         if self.data is None:
@@ -155,7 +157,7 @@ def steps_of(
     model:nn.Module, # with a method `inference_steps`, or one of PyG's ready-made models
 ) -> list: # of `Step`
     "A model as steps. Raises `ValueError` for one that is not known to be a sequence of them."
-    if hasattr(model, 'inference_steps'): return list(model.inference_steps())
+    if own := getattr(model, 'inference_steps', None): return list(own())
     if isinstance(model, GCN): return _gcn_steps(model)
     if not isinstance(model, BasicGNN) or hasattr(model, 'jk'):
         raise ValueError(f'{type(model).__name__} is not known to be a sequence of convolutions' + (' (jumping knowledge needs all layers at once)' if isinstance(model, BasicGNN) else '')
@@ -330,7 +332,7 @@ class _State:
         self.about = dict(key=key, num_nodes=num_nodes)
         if folder is not None and (folder/'state.json').is_file():
             try: found = json.loads((folder/'state.json').read_text())
-            except ValueError: found = None
+            except ValueError: found = {}
             done = found.get('done') if isinstance(found, dict) else None
             if not isinstance(done, dict) or not all(isinstance(v, int) and 0 <= v <= num_nodes for v in done.values()): raise ValueError(f"{folder/'state.json'} is damaged: delete the folder, and begin anew")
             if {k: found.get(k) for k in self.about} != self.about: raise ValueError(f'{folder} holds another prediction: of another model, graph or version. Name another folder, or delete it')
@@ -373,7 +375,7 @@ class _State:
         if self.folder is not None: (self.folder/name).unlink(missing_ok=True)
 
 # %% ../nbs/05_inference.ipynb #predictor
-class _Predictor:
+class _Predictor(Patched):
     "One prediction: what is known before it begins, and its loop."
     def __init__(self, model, graph, memory=None, folder=None, out=None, device=None, copies=1, reserve=0):
         if not isinstance(model, nn.Module): raise TypeError(f'the model should be a torch.nn.Module, not a {type(model).__name__}')
@@ -394,7 +396,8 @@ class _Predictor:
         self.norms = sorted({step.norm for step in self.steps if step.norm})
         self.indptr = graph.in_indptr if hasattr(graph, 'in_indptr') else graph.indptr
         self.ranks = _ranks()
-        self.rank, self.num_ranks = (0, 1) if self.ranks is None else (self.ranks.rank, self.ranks.size)
+        self.rank, self.num_ranks = 0, 1
+        if self.ranks is not None: self.rank, self.num_ranks = self.ranks.rank, self.ranks.size
         self.measured, itemsize, most = 1., self.dtype.itemsize, max(*self.widths, graph.num_features)
         self.foreign = any(step.norm is None for step in self.steps)                # convolutions of which nobody knows what they take
         self.per_row = itemsize * 4 * (most + self.widths[-1])
@@ -450,7 +453,7 @@ def weights_id(self:_Predictor):
     sha = hashlib.sha256()
     for name, value in self.model.state_dict().items():
         sha.update(name.encode())
-        if isinstance(value, Tensor): sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        if isinstance(value, Tensor): sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return sha.hexdigest()
 
 # %% ../nbs/05_inference.ipynb #predictor-run
@@ -533,7 +536,8 @@ def _alone(folder):
     "Nobody else works in this folder. Raises `ValueError` if somebody does."
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder/'lock', 'w') as lock:
-        try: fcntl and fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            if fcntl: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError: raise ValueError(f'another process is predicting in {folder}: wait for it, or name another folder') from None
         yield folder
 
@@ -593,7 +597,8 @@ def scores_on_batches(
     metric:str|None=None, # see `score`
 ) -> Scores:
     "Scores with each node seen in its batch only: not what the model is worth on the graph, see `evaluate`."
-    logits, labels, masks = [], [], {part: [] for part in Scores._fields}
+    logits, labels = [], []
+    masks:dict[str, list] = {part: [] for part in Scores._fields}
     for batch in loader:
         logits.append(predict_logits(model, batch, device)); labels.append(batch.y.cpu())
         for part, found in masks.items(): found.append(as_mask(batch[f'{part}_mask'], len(batch.y), part) if f'{part}_mask' in batch else torch.zeros(len(batch.y), dtype=torch.bool))
