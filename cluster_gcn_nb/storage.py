@@ -20,7 +20,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
 from .batching import ClusterData, ClusterPartition, _SparseX, _buffers
-from .datasets import Names, _UMASK
+from .datasets import Names, Patched, _UMASK
 from .memory import as_tensor, map_private, parse_memory
 from .partition import Partition, from_assignment
 from .prepare import check_graph
@@ -41,7 +41,7 @@ class _ArrayFile:
     def append(self, rows):
         rows = np.ascontiguousarray(rows, self.dtype)
         self.left -= rows.size
-        if rows.size: self.write(memoryview(rows).cast('B'))
+        if rows.size: self.write(rows.data.cast('B'))
 
     def close(self) -> dict:
         if self.left: raise ValueError(f'{self.file.name} lacks {self.left} of the numbers of its shape {list(self.shape)}')
@@ -184,7 +184,8 @@ def _as_stream(data, piece, column_of, stored=None):
     x, weight = data.get('x'), data.get('edge_weight')
     if stored is not None and (not isinstance(x, Tensor) or x.layout != torch.strided): raise ValueError(f'features={stored!r} is for a dense tensor x; the graph has ' + ('none' if x is None else f'a {type(x).__name__}' + (f' of layout {x.layout}' if isinstance(x, Tensor) else '')))
     if weight is not None and (not isinstance(weight, Tensor) or weight.is_complex() or weight.shape != (data.num_edges,)): raise ValueError(f'edge_weight should be a tensor of real numbers, one an edge, shape [{data.num_edges}], not {getattr(weight, "dtype", type(weight).__name__)} of shape {list(getattr(weight, "shape", []))}')
-    n, keys, odd, others = data.num_nodes, {'node': [], 'edge': []}, {}, {}
+    n, odd, others = data.num_nodes, {}, {}
+    keys:dict[str, list] = {'node': [], 'edge': []}
     for key in data.stores[0].keys():                       # `data.keys()` has them in another order in each process
         if key in ('edge_index', 'adj_t'): continue
         value, level = data[key], 'node' if data.is_node_attr(key) else 'edge' if data.is_edge_attr(key) else 'graph'
@@ -216,7 +217,7 @@ def _columned(data, key, value):
     except (ValueError, TypeError, AttributeError, RuntimeError, NotImplementedError) as error: raise ValueError(f'the field {key!r} ({type(value).__name__}) cannot be kept in a store: {str(error).splitlines()[0]}. Delete it, or make it a tensor') from None
 
 # %% ../nbs/06_storage.ipynb #scribe
-class _Scribe:
+class _Scribe(Patched):
     "Writes the files of a store into a folder, with about `memory` bytes for buffers."
     def __init__(self, folder, memory, hidden):
         self.folder, self.limit, self.hidden, self.files = Path(folder), max(memory // 8, 2**16), hidden, {}
@@ -261,7 +262,7 @@ def rows(self:_Scribe, prefix, spill, num_rows, num_cols, total, attributes=(), 
 @patch
 def edges(self:_Scribe, pieces, position, part, by_target, column_of, numbered=False):
     "Write the graph's edges in the new order; what was found out on the way: `num_edges`, `cut`, `is_undirected`, and the attributes' names."
-    spill, names, count, cut, difference, n = None, None, 0, 0, 0, len(position)
+    spill, names, count, cut, difference, n = None, [], 0, 0, 0, len(position)
     with self.bar('Reading edges', None, ' edges') as bar:
         for piece in _pieces(pieces, self.piece):
             ends, first = _ends(piece, n), spill is None
@@ -271,7 +272,7 @@ def edges(self:_Scribe, pieces, position, part, by_target, column_of, numbered=F
             for key in names if first else ():
                 with _named(key): column_of.setdefault(('edge', key), _column(piece[key]))
             if first: columns = {key: column_of['edge', key] for key in names}
-            if first: spill = self.spill('edges', n, [('row', np.int32), ('col', np.int32)] + ([('e_id', np.int64)] if names or numbered else []) + [(f'a {k}', columns[k].disk, columns[k].shape) for k in names])
+            if spill is None: spill = self.spill('edges', n, [('row', np.int32), ('col', np.int32), *([('e_id', np.int64)] if names or numbered else []), *((f'a {k}', columns[k].disk, columns[k].shape) for k in names)])
             records, (src, dst) = np.empty(ends.shape[1], spill.dtype), position[ends]
             records['row'], records['col'] = (dst, src) if by_target else (src, dst)
             if names or numbered: records['e_id'] = np.arange(count, count + len(records))
@@ -373,6 +374,7 @@ def nodes(self:_Scribe, pieces, position, column_of, stored):
 def sparse(self:_Scribe, x, position):
     "Write sparse features in the new order."
     matrix = sparse_rows(x)
+    assert matrix is not None                                   # who calls this has looked
     spill = self.spill('x', len(position), [('row', np.int32), ('col', np.int32), ('value', matrix.dtype)])
     rows = max(self.piece // 64, 1)
     for i in range(0, len(position), rows):
@@ -408,11 +410,12 @@ class StoredNames(Names):
 
 # %% ../nbs/06_storage.ipynb #beside
 try: import fcntl
-except ImportError: fcntl = None            # Windows: what killed writers leave behind stays
+except ImportError: fcntl = None            # type: ignore[assignment] # Windows: what killed writers leave behind stays
 
 def _held(file) -> bool:
     "Lock an open file; False if another process has locked or removed it."
-    try: fcntl and fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        if fcntl: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError: return False
     return os.fstat(file.fileno()).st_nlink > 0
 
@@ -494,7 +497,7 @@ def _map(path, about):
     return array.view(np.ndarray)           # without what `memmap` does at each slice
 
 # %% ../nbs/06_storage.ipynb #store
-_Csr = namedtuple('_Csr', 'indptr indices data shape')
+_Csr = namedtuple('_Csr', 'shape indptr indices data')
 
 class ClusterStore(ClusterData):
     "A graph cut into clusters, on disk: batches as of `ClusterData`. Raises `FileNotFoundError` where there is none, `ValueError` for one that is damaged or of another version."
@@ -532,7 +535,7 @@ class ClusterStore(ClusterData):
     def __getstate__(self): return self.path, self.fingerprint
     def __setstate__(self, state): # in another process: mapped there
         path, fingerprint = state
-        self.__init__(path)
+        ClusterStore.__init__(self, path)
         if self.fingerprint != fingerprint: raise ValueError(f'{path} holds another store than the one that was opened: open it anew')
 
     def _damaged(self, what): return ValueError(f'{self.path} is damaged: {what}; verify() tells which files are, write the store anew')
@@ -579,7 +582,7 @@ def _e_id(self:ClusterStore, entries, kept): return torch.from_numpy(join(self._
 @patch
 def _node_value(self:ClusterStore, key, ranges, n_id):
     kind = self.attributes[key]['kind']
-    if kind == 'sparse': return _SparseX(*map(torch.from_numpy, self._join_sparse(ranges)), self._sparse.shape[1]).read()
+    if kind == 'sparse': return _SparseX(self._sparse.shape[1], *map(torch.from_numpy, self._join_sparse(ranges))).read()
     if kind == 'texts': return [text for a, b in ranges for text in self._texts(key)[a:b]]
     file, column = self._files[f'node_{_file_name(key)}'], self._columns[key]
     if column.kind != 'tensor' or sum(b - a for a, b in ranges) * file[:1].nbytes < 2**20: return _from_disk(join(file, ranges), column)
@@ -597,7 +600,7 @@ def _x_is_sparse(self:ClusterStore): return not self.attributes['x'].get('dense'
 
 @patch(as_prop=True)
 def _sparse(self:ClusterStore):
-    if self.attributes.get('x', {}).get('kind') == 'sparse': return _Csr(*(self._files[f'x_{k}'] for k in ('indptr', 'index', 'values')), self.attributes['x']['shape'])
+    if self.attributes.get('x', {}).get('kind') == 'sparse': return _Csr(self.attributes['x']['shape'], *(self._files[f'x_{k}'] for k in ('indptr', 'index', 'values')))
 
 # %% ../nbs/06_storage.ipynb #store-write
 @patch_to(ClusterStore, cls_method=True)
@@ -637,8 +640,8 @@ def _check_replaceable(path, overwrite):
 @patch
 def store(self:_Scribe, data, partition, features, by_target):
     "Write all files; what `store.json` says of them."
-    columns, odd = {}, {}
-    stream = data
+    columns:dict = {}
+    stream, odd = data, {}
     if isinstance(data, Data): stream, odd = _as_stream(data, self.piece, columns, features)
     elif isinstance(data, ClusterStore): raise TypeError('to write a store in another order, pass a GraphStream with its edge_pieces() and the pieces of nodes')
     elif isinstance(data, ClusterData): raise TypeError('of a ClusterData, pass the graph and the partition: ClusterStore.write(data, clusters.partition, path)')
@@ -679,12 +682,12 @@ def transposed(self:_Scribe, num_nodes, num_edges, weighted):
     "Write the edges of a directed graph a second time, with rows and columns exchanged."
     indptr, index = (np.load(self.folder/f'{name}.npy', mmap_mode='r') for name in ('indptr', 'index'))
     weight = np.load(self.folder/'edge_edge_weight.npy', mmap_mode='r') if weighted else None
-    spill = self.spill('turned', num_nodes, [('row', np.int32), ('col', np.int32)] + ([('weight', weight.dtype, weight.shape[1:])] if weighted else []))
+    spill = self.spill('turned', num_nodes, [('row', np.int32), ('col', np.int32), *([] if weight is None else [('weight', weight.dtype, weight.shape[1:])])])
     for i in range(0, num_edges, self.piece):
         records = np.empty(min(self.piece, num_edges - i), spill.dtype)
         records['row'], entries = index[i:i+self.piece], np.arange(i, i + len(records))
         records['col'] = np.searchsorted(indptr, entries, side='right') - 1
-        if weighted: records['weight'] = weight[i:i+self.piece]
+        if weight is not None: records['weight'] = weight[i:i+self.piece]
         spill.add(records)
     self.rows('turned_', spill, num_nodes, num_nodes, num_edges, [('weight', 'turned_weight')] if weighted else [])
 
@@ -810,7 +813,7 @@ def features(self:ClusterStore,
     "Features of a range of nodes."
     if 'x' not in self.attributes: raise ValueError(f'the store {self.path} has no features x')
     if self._sparse is None: return self._node_value('x', [(start, stop)], None)
-    return csr_tensor(*map(torch.from_numpy, self._join_sparse([(start, stop)])), self._sparse.shape[1], check=False)
+    return _SparseX(self._sparse.shape[1], *map(torch.from_numpy, self._join_sparse([(start, stop)]))).csr()
 
 # %% ../nbs/06_storage.ipynb #read-sizes
 @patch(as_prop=True)
