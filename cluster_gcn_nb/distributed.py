@@ -20,9 +20,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import BatchSampler, RandomSampler, Sampler, SequentialSampler
 try: import fcntl
-except ImportError: fcntl = None            # Windows
+except ImportError: fcntl = None            # type: ignore[assignment] # Windows
 from .batching import ClusterLoader
 from .checkpoint import mixed_seed
+from .datasets import Patched
 from .training import _launched
 
 # %% ../nbs/07_distributed.ipynb #interface
@@ -40,6 +41,7 @@ def network_interface(
                 except OSError: continue                                  # without an address
                 if socket.inet_ntoa(found) == own: return name
     except OSError: pass
+    return None
 
 @contextmanager
 def _interface_for(host):
@@ -71,7 +73,7 @@ def meet(
         time.sleep(.02)
 
 # %% ../nbs/07_distributed.ipynb #join
-class Ranks:
+class Ranks(Patched):
     "The processes that work together, and the place of this one among them."
     def __init__(self,
         timeout:float=600, # seconds to wait for another rank, before it counts as lost
@@ -95,7 +97,7 @@ class Ranks:
         return _here['nccl']
 
 # %% ../nbs/07_distributed.ipynb #here
-_here = dict(ranks=None, alone=0, gloo=None, nccl=None, timeout=600, spoken_for=False)         # what this process knows of its ranks
+_here:dict = dict(ranks=None, alone=0, gloo=None, nccl=None, timeout=600, spoken_for=False)         # what this process knows of its ranks
 
 def _leave():
     "End the threads of process groups while Python is still there: one that comes late ends the process with SIGABRT."
@@ -343,7 +345,8 @@ class Replica:
     def __init__(self, model, ranks, device):
         self.ranks, self.stop, self.total = ranks, False, 0.
         in_forward = 'forward_sync_buffers' if 'forward_sync_buffers' in inspect.signature(DistributedDataParallel).parameters else 'broadcast_buffers'          # the latter in older versions
-        with ranks.speaking(): self.ddp = DistributedDataParallel(_Spare(model, device), process_group=ranks.group_for(device), gradient_as_bucket_view=True, find_unused_parameters=True, **{in_forward: False})
+        buffers:dict = {in_forward: False}
+        with ranks.speaking(): self.ddp = DistributedDataParallel(_Spare(model, device), process_group=ranks.group_for(device), gradient_as_bucket_view=True, find_unused_parameters=True, **buffers)
         ranks.take_over(model.buffers())
 
     def __call__(self, *args): return self.ddp(*args)
@@ -410,7 +413,7 @@ def training(self:Ranks, run, seed, **arguments):
 
 def _deferred_interrupts(replica):
     "A Ctrl-C inside ends training after the step that all ranks are at; another one, three seconds later, at once."
-    pressed = []
+    pressed:list[float] = []
     def handler(*_):
         if pressed and time.monotonic() - pressed[0] > 3: raise KeyboardInterrupt
         pressed.append(time.monotonic())
