@@ -20,7 +20,7 @@ from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from .batching import ClusterData, ClusterLoader
-from .datasets import planted_partition
+from .datasets import Patched, planted_partition
 from .memory import OwnMemory, process_status
 from .model import GCN
 from .partition import Partition, partition_graph
@@ -29,7 +29,7 @@ from .training import train_step
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #workload
 @dataclass
-class Workload:
+class Workload(Patched):
     "A graph, its clusters, and a network to train on it."
     num_nodes:int          # of the graph
     avg_degree:float       # directed edges a node
@@ -187,7 +187,8 @@ def compare(
         sides['full'] = Side('full', workload, full, partition)
     batch = next(iter(sides['ours'].loader))
     products = dense_products(workload.widths, batch.num_nodes)
-    result = Result(f'{batch.num_nodes:,} nodes and {batch.num_edges:,} edges', *({name: [] for name in (*sides, 'dense')} for _ in range(3)),
+    def no_times(): return {name: [] for name in (*sides, 'dense')}
+    result = Result(f'{batch.num_nodes:,} nodes and {batch.num_edges:,} edges', no_times(), no_times(), no_times(),
                     {name: side.seconds_to_build for name, side in sides.items()})
     for round in range(rounds + 1):
         dense = _timed(products)
