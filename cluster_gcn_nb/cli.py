@@ -17,8 +17,8 @@ from pathlib import Path
 from fastcore.script import anno_parser
 
 if __name__ == '__main__' and '__file__' in globals():         # python -m cluster_gcn_nb.cli: go on in the module, not in its copy
-    from cluster_gcn_nb.cli import named_command
-    sys.exit(named_command()())
+    from cluster_gcn_nb import cli
+    sys.exit(cli.named_command()())
 
 # %% ../nbs/09_cli.ipynb #errors
 @contextmanager
@@ -293,7 +293,7 @@ def cluster_gcn_partition(
         if parts == 'auto':
             parts, why = auto_num_parts(data, hidden, num_layers, batch_size, memory)
             print(why, file=sys.stderr)
-        arguments = dict(method=method, seed=seed, edge_weight=edge_weight, balance=[b.strip() for b in balance.split(',') if b.strip()], **(dict(recursive=True) if recursive else {}))
+        arguments:dict = dict(method=method, seed=seed, edge_weight=edge_weight, balance=[b.strip() for b in balance.split(',') if b.strip()], **(dict(recursive=True) if recursive else {}))
         partition = partition_graph(data, parts, **arguments)
         write_table(folder/'assignment.csv', dict(node=node_names(data), cluster=partition.assignment.tolist()))
         partition.save(folder/'partition.npz', fingerprint(data, parts, **arguments))
