@@ -150,15 +150,16 @@ def copy(source, target):
 
 
 class Site:
-    "The pages below `proc`, by the path of their notebook; written to `out` as HTML."
-    def __init__(self, proc, out):
-        self.proc, self.out, self.problems = proc, out, []
-        self.config = yaml.safe_load((proc/'_quarto.yml').read_text(encoding='utf-8'))
+    "The pages of the checkout `root`, by the path of their notebook; written to `out` as HTML."
+    def __init__(self, root, out):
+        self.proc = proc = process(root)
+        self.out, self.problems = out, []
+        self.config = yaml.safe_load((root/'_quarto.yml').read_text(encoding='utf-8'))
         self.website = {**yaml.safe_load((proc/'nbdev.yml').read_text(encoding='utf-8'))['website'], **self.config['website']}
         notebooks = sorted(p for p in proc.rglob('*.ipynb') if 'ipynb_checkpoints' not in str(p))
         self.nbs = {p.relative_to(proc).as_posix(): json.loads(p.read_text(encoding='utf-8')) for p in notebooks}
         self.matter = {path: front_matter(nb) for path, nb in self.nbs.items()}
-        self.targets = {path: str(Path(path).with_name(self.matter[path].get('output-file', Path(path).stem + '.html'))) for path in self.nbs}
+        self.targets = {path: Path(path).with_name(matter.get('output-file', Path(path).stem + '.html')).as_posix() for path, matter in self.matter.items()}
         for path in files_of(proc):
             if path.suffix not in ('.ipynb', '.yml'): copy(path, out/path.relative_to(proc))
         with ThreadPoolExecutor(os.cpu_count()) as pool: pages = list(pool.map(self.convert, self.nbs))
@@ -280,8 +281,9 @@ def check_link(site, root, where, base, link, pages, document=False):
         if anchor_missing(pages[where], fragment): site.say(where, f'{link}: no such anchor')
     else:
         wanted = os.path.normpath(os.path.join(base, unquote(url.path)))
-        if not document and wanted in site.nbs:
-            if wanted in pages and anchor_missing(pages[wanted], fragment): site.say(where, f'{link}: no such anchor')
+        page = wanted.removeprefix('nbs/') if document else wanted
+        if page in site.nbs:
+            if page in pages and anchor_missing(pages[page], fragment): site.say(where, f'{link}: no such anchor')
         elif wanted.startswith('..') or not ((root if document else site.out)/wanted).exists(): site.say(where, f'{link}: no such file')
 
 
@@ -308,7 +310,7 @@ def check_readme(site, root):
 
 def check(root, out):
     "All checks of the checkout `root`; the pages are left in `out`. What is wrong, as a list of lines."
-    site = Site(process(root), Path(out))
+    site = Site(root, Path(out))
     check_keys(site); check_directives(site, root); check_titles(site, root); check_sidebar(site, root); check_links(site, root); check_readme(site, root)
     return site, sorted(site.problems)
 
