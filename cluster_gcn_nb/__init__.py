@@ -11,6 +11,18 @@ _NAMES = dict(load_dataset='datasets', graph_stats='datasets', planted_partition
               ClusterData='batching', ClusterLoader='batching', GCN='model', fit='training', evaluate='training', History='training',
               predict='inference', ClusterStore='storage', GraphStream='storage')
 
+TYPE_CHECKING = False               # but true to type checkers and editors
+if TYPE_CHECKING:
+    from cluster_gcn_nb.batching import ClusterData, ClusterLoader
+    from cluster_gcn_nb.datasets import graph_stats, load_dataset, planted_partition
+    from cluster_gcn_nb.files import load_graph
+    from cluster_gcn_nb.inference import predict
+    from cluster_gcn_nb.model import GCN
+    from cluster_gcn_nb.partition import Partition, partition_graph
+    from cluster_gcn_nb.storage import ClusterStore, GraphStream
+    from cluster_gcn_nb.training import History, evaluate, fit
+    __version__:str
+
 def __getattr__(name):
     "Import a public name when it is first used: `import cluster_gcn_nb` itself stays quick."
     import importlib, importlib.metadata
