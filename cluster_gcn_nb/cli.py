@@ -282,11 +282,11 @@ def cluster_gcn_partition(
     "Cut a graph into clusters; write the assignment and a report with pictures."
     if not is_first(): return
     with one_line_errors():
+        try: parts = num_parts if num_parts == 'auto' else int(num_parts)
+        except ValueError: raise ValueError(f"num_parts={num_parts!r} should be an integer or 'auto'") from None
         from cluster_gcn_nb.files import load_graph
         from cluster_gcn_nb.partition import auto_num_parts, fingerprint, partition_graph
         from cluster_gcn_nb.runs import node_names, open_out, write_table
-        try: parts = num_parts if num_parts == 'auto' else int(num_parts)
-        except ValueError: raise ValueError(f"num_parts={num_parts!r} should be an integer or 'auto'") from None
         data = load_graph(graph, root)
         folder = open_out(out)
         print(f'{graph}: {data.num_nodes:,} nodes, {data.num_edges:,} edges', flush=True)
