@@ -150,10 +150,10 @@ def copy(source, target):
 
 
 class Site:
-    "The pages of the checkout `root`, by the path of their notebook; written to `out` as HTML."
-    def __init__(self, root, out):
+    "The pages of the checkout `root`, by the path of their notebook; written to `out` as HTML, code in colours if `colours`."
+    def __init__(self, root, out, colours):
         self.proc = proc = process(root)
-        self.out, self.problems = out, []
+        self.out, self.colours, self.problems = out, colours, []
         self.config = yaml.safe_load((root/'_quarto.yml').read_text(encoding='utf-8'))
         self.website = {**yaml.safe_load((proc/'nbdev.yml').read_text(encoding='utf-8'))['website'], **self.config['website']}
         notebooks = sorted(p for p in proc.rglob('*.ipynb') if 'ipynb_checkpoints' not in str(p))
@@ -184,8 +184,9 @@ class Site:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(base64.b64decode(png))
             return file.relative_to(target.parent).as_posix()
-        template = here/'page.html'
-        try: html = pandoc(to_markdown(self.nbs[path], picture), '--standalone', f'--template={template}', '--toc', '--toc-depth=3', kept=self.proc/'.pandoc')
+        markdown, template = to_markdown(self.nbs[path], picture), here/'page.html'
+        if not self.colours: markdown = re.sub(r'^(```+) ?{?\.?(?:python|sh|bash)}?$', r'\1', markdown, flags=re.M)       # most of pandoc's time goes into them
+        try: html = pandoc(markdown, '--standalone', f'--template={template}', '--toc', '--toc-depth=3', kept=self.proc/'.pandoc')
         except ValueError as e: return self.say(path, f'pandoc: {e}')
         given = dict(up='../' * path.count('/'), nav=self.navigation(path), site=self.website['title'], repo=self.website['repo-url'],
                      css=self.config['format']['html'].get('css', ''), favicon=self.website.get('favicon', ''))
@@ -308,9 +309,9 @@ def check_readme(site, root):
     if done.returncode: site.say('README.md', done.stderr.strip())
 
 
-def check(root, out):
+def check(root, out, colours=True):
     "All checks of the checkout `root`; the pages are left in `out`. What is wrong, as a list of lines."
-    site = Site(root, Path(out))
+    site = Site(root, Path(out), colours)
     check_keys(site); check_directives(site, root); check_titles(site, root); check_sidebar(site, root); check_links(site, root); check_readme(site, root)
     return site, sorted(site.problems)
 
@@ -321,6 +322,6 @@ if __name__ == '__main__':
     parser.add_argument('--out', type=Path, help='keep the pages here')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        site, problems = check(args.root.resolve(), args.out or scratch)
+        site, problems = check(args.root.resolve(), args.out or scratch, colours=bool(args.out))
     print('\n'.join(problems) or f'{len(site.pages)} pages: every link, anchor, picture and entry of the sidebar resolves.')
     sys.exit(bool(problems))
