@@ -142,7 +142,7 @@ def plot_clusters(
     colour = np.array([to_rgb(PALETTE[c % len(PALETTE)]) for c in part])
     for edges, style in ((~seen, dict(colors='0.9', lw=.5)), (seen & inside, dict(colors=colour[src[seen & inside]], lw=1)),
                          (seen & ~inside & links, dict(colors='k', lw=.9))):
-        ax.add_collection(LineCollection(np.stack([place[src[edges]], place[dst[edges]]], 1), zorder=1, **style))
+        ax.add_collection(LineCollection(list(np.stack([place[src[edges]], place[dst[edges]]], 1)), zorder=1, **style))
     ax.scatter(*place.T, s=26, color=np.where(chosen[:, None], colour, .86), edgecolor='white', lw=.6, zorder=2)
     ax.set(aspect='equal', title=title or f'{len(np.unique(part[chosen]))} clusters, {(seen & (inside | links)).sum():,} of {len(src):,} edges', xlim=(-1.65, 1.65), ylim=(-1.65, 1.65))
     ax.axis('off')
