@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'console_command', 'is_store', 'open_graph',
-           'on_main', 'say', 'clusters_of', 'run', 'report', 'check_same_run', 'cluster_gcn_train', 'finish',
+           'on_main', 'say', 'clusters_of', 'train', 'report', 'resumes', 'cluster_gcn_train', 'finish',
            'cluster_gcn_predict', 'cluster_gcn_stats', 'write_report', 'cluster_gcn_partition', 'cluster_gcn_bench',
            'named_command']
 
@@ -95,7 +95,7 @@ def clusters_of(data, config):
     return ClusterData(data, partition=Partition(found[:-1], int(found[-1]), float('nan'), config['method'], config['seed']))
 
 # %% ../nbs/09_cli.ipynb #run
-def run(
+def train(
     config:dict, # the options of `cluster_gcn_train`, all of them given
     folder=None, # a `Path` for the results, or None
     resume:bool=False, # go on from the checkpoint in `folder`?
@@ -130,7 +130,7 @@ def report(run):
     if run.epoch % 10 == 0: print(f"epoch {run.epoch:3}: " + ', '.join(f'{k} {record[k]:.4f}' for k in ('loss', 'train', 'val', 'test')), flush=True)
 
 # %% ../nbs/09_cli.ipynb #same-run
-def check_same_run(
+def resumes(
     folder, # of the earlier run
     config:dict, # of this one
 ):
@@ -187,9 +187,9 @@ def cluster_gcn_train(
         config |= {k: v for k, v in settings.items() if config[k] is None}
         if not 0 <= seed < 2**31: raise ValueError(f'seed={seed} should be between 0 and {2**31 - 1}')
         if resume and not out: raise ValueError('--resume needs --out, the folder of the run')
-        if resume: resume = on_main(lambda: check_same_run(out, config))
+        if resume: resume = on_main(lambda: resumes(out, config))
         folder = open_out(out)
-        finish(folder, config, *run(config, folder, resume))
+        finish(folder, config, *train(config, folder, resume))
 
 # %% ../nbs/09_cli.ipynb #finish
 def finish(folder, config, model, data, history):

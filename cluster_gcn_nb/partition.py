@@ -228,7 +228,7 @@ def partition_graph(
     num_nodes:int|None=None, # with a bare `edge_index`; default: the largest number that occurs, plus one
     edge_weight=None, # what it costs to cut an edge: [num_edges] numbers from 0, or the name of such a field; default: all 1
     node_weight=None, # room that a node takes: [num_nodes] numbers from 0, or the name of such a field; default: all 1
-    balance=(), # more to balance: names of fields of the graph, or 'edges'; see `node_constraints`
+    balance=(), # more to balance: names of fields of the graph or their values, or 'edges'; see `node_constraints`
     auto:dict|None=None, # with `num_parts='auto'`: arguments of `auto_num_parts`
     **options, # for the method; see `metis` and `kaminpar`
 ) -> Partition:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pymetis
 import scipy.sparse as sp
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 # %% ../nbs/00c_partitioners.ipynb #options
 METIS_OPTIONS = dict(ncuts=(1, 10_000), niter=(1, 10_000), ufactor=(1, 1_000_000), contig=(0, 1), minconn=(0, 1), no2hop=(0, 1),
@@ -162,15 +162,14 @@ def write_parhip(
     adj:sp.csr_array, # as for `metis`
     node_weight:np.ndarray|None=None, # [num_nodes] integers from 0
 ):
-    "Write a graph in ParHIP's binary format, 64 bits for places and weights, as few as suffice for nodes."
+    "Write a graph in ParHIP's binary format, 64 bits for places and weights, 32 for nodes."
     weighted = not _same(adj.data)
-    node = np.dtype(np.uint32)
     flags = 0b001000 | (not weighted) | (node_weight is None) << 1      # a bit is set where something is absent, or has 32 bits only
     begin = 24 + 8*(adj.shape[0] + 1)
     with open(path, 'wb') as f:
         np.array([flags, adj.shape[0], adj.nnz], np.uint64).tofile(f)
-        (adj.indptr.astype(np.uint64) * node.itemsize + begin).tofile(f)
-        adj.indices.astype(node, copy=False).tofile(f)
+        (adj.indptr.astype(np.uint64) * 4 + begin).tofile(f)
+        adj.indices.astype(np.uint32, copy=False).tofile(f)
         if node_weight is not None: node_weight.astype(np.int64).tofile(f)
         if weighted: adj.data.astype(np.int64).tofile(f)
 

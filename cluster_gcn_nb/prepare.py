@@ -117,10 +117,10 @@ def _class_columns(y, num_parts):
     return [c for c in columns if c.any()]
 
 def node_constraints(
-    data:Data, # with the fields that `balance` names
+    data:Data, # with the fields that are named
     num_parts:int, # clusters wanted
     node_weight=None, # [num_nodes] numbers, or the name of such a field; default: all 1
-    balance=(), # names of fields: masks, classes (integers), weights (floats), each [num_nodes], labels [num_nodes, num_labels]; or 'edges'
+    balance=(), # names of fields, or their values: masks, classes (integers), weights (floats), each [num_nodes], labels [num_nodes, num_labels]; or 'edges'
 ) -> np.ndarray|None: # [num_nodes, num_weights] int64; None: all 1
     "Node weights for a partitioner: that of the node, and one or more for each thing to balance. Raises `ValueError`."
     n = data.num_nodes

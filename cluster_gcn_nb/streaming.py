@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from fastcore.basics import patch
 from fastcore.meta import delegates
-from tqdm.auto import tqdm
+from tqdm import tqdm
 from .datasets import Patched
 from .partitioners import METHODS, _check_input, metis
 from .prepare import fill_up
@@ -20,21 +20,21 @@ from .prepare import fill_up
 # %% ../nbs/00d_streaming.ipynb #blocks
 class _Stream(Patched):
     "A graph that is read in order, again and again."
-    def __init__(self, neighbours, num_nodes, num_entries, weight, seed, entries):
+    def __init__(self, neighbours, num_nodes, num_entries, weight, seed, block_entries):
         self.neighbours, self.num_nodes, self.num_entries, self.weight = neighbours, num_nodes, num_entries, weight
         # decisions in a block do not see each other: a small graph needs small blocks
-        self.entries = entries or max(2**12, min(2**19, num_entries // 64))
+        self.block_entries = block_entries or max(2**12, min(2**19, num_entries // 64))
         self.rng = np.random.default_rng(seed)
 
     def blocks(self, desc):
         "Yield `start, stop, indptr, cols, weights` of a few rows at a time."
-        rows = max(self.num_nodes * self.entries // max(self.num_entries, 1), 1)
+        rows = max(self.num_nodes * self.block_entries // max(self.num_entries, 1), 1)
         with tqdm(total=self.num_nodes, desc=desc, unit=' nodes', disable=None, leave=False) as bar:
             for a in range(0, self.num_nodes, rows):
                 b = min(a + rows, self.num_nodes)
                 indptr, cols, weights = _checked_rows(a, b, self.num_nodes, *self.neighbours(a, b))
-                # hubs side by side: cut where a multiple of `entries` is reached
-                cuts = np.unique(np.append(np.searchsorted(indptr, np.arange(0, indptr[-1] + 1, 2*self.entries)), b - a)) if indptr[-1] > 2*self.entries else (0, b - a)
+                # hubs side by side: cut where a multiple of `block_entries` is reached
+                cuts = np.unique(np.append(np.searchsorted(indptr, np.arange(0, indptr[-1] + 1, 2*self.block_entries)), b - a)) if indptr[-1] > 2*self.block_entries else (0, b - a)
                 for i, j in zip(cuts, cuts[1:]):
                     part = slice(int(indptr[i]), int(indptr[j]))
                     yield a + int(i), a + int(j), indptr[i:j+1] - indptr[i], cols[part], None if weights is None else weights[part]
@@ -251,7 +251,7 @@ def _node_weight(node_weight, num_nodes):
     return weight.reshape(-1).astype(np.int64) if weight.any() else np.ones(num_nodes, np.int32)
 
 # %% ../nbs/00d_streaming.ipynb #together
-def _together(sketch, load, num_parts, seed, imbalance):
+def _join_clusters(sketch, load, num_parts, seed, imbalance):
     "Small clusters into large ones: METIS for those with neighbours, the others where there is room."
     linked, found = np.diff(sketch.indptr) > 0, np.zeros(len(load), np.int64)
     inner, parts = sketch if linked.all() else sketch[linked][:, linked], min(num_parts, int(linked.sum()))
@@ -277,7 +277,7 @@ def stream_parts(
     block_entries:int|None=None, # that are decided at once; default: a 64th of all, from 4,096 to half a million
 ) -> np.ndarray: # [num_nodes] int32, no cluster empty
     "Clusters of nearly equal weight with few edges between them, in memory that grows with the nodes only. Raises `ValueError`."
-    stream = _stream(neighbours, num_nodes, num_entries, num_parts, seed, node_weight, passes, imbalance, start, kept, block_entries)
+    stream = _checked_stream(neighbours, num_nodes, num_entries, num_parts, seed, node_weight, passes, imbalance, start, kept, block_entries)
     if num_parts in (1, num_nodes): return np.arange(num_nodes, dtype=np.int32) % num_parts
     total = int(stream.weight.sum(dtype=np.int64))
     limit, price = max(int((1 + imbalance) * total / num_parts), -(-total // num_parts)), 1.5 * stream.edges() / num_nodes
@@ -293,7 +293,7 @@ def stream_parts(
     return part
 
 # %% ../nbs/00d_streaming.ipynb #stream-parts-steps
-def _stream(neighbours, num_nodes, num_entries, num_parts, seed, node_weight, passes, imbalance, start, kept, block_entries):
+def _checked_stream(neighbours, num_nodes, num_entries, num_parts, seed, node_weight, passes, imbalance, start, kept, block_entries):
     "The arguments of `stream_parts`, checked."
     _whole('num_nodes', num_nodes, 1, 2**31 - 1)
     for name, value, low in (('num_entries', num_entries, 0), ('passes', passes, 1), ('kept', 4 if kept is None else kept, 1), ('seed', seed, 0)): _whole(name, value, low)
@@ -314,7 +314,7 @@ def clusters(self:_Stream, num_parts, limit, seed, imbalance, kept):
     "The better start: small clusters, their sketch, METIS."
     total = self.weight.sum(dtype=np.int64)
     part, small = self.small_clusters(min(limit, max(total // (8*num_parts), -(-2*total // self.num_nodes))))
-    part = _together(self.sketch(part, len(small), kept or (4 if self.num_nodes <= 10**6 else 2)), small, num_parts, seed, imbalance)[part]
+    part = _join_clusters(self.sketch(part, len(small), kept or (4 if self.num_nodes <= 10**6 else 2)), small, num_parts, seed, imbalance)[part]
     return part, np.bincount(part, weights=self.weight, minlength=num_parts).astype(np.int64)
 
 # %% ../nbs/00d_streaming.ipynb #stream-cut
