@@ -7,7 +7,7 @@ __all__ = ['WORKLOADS', 'NAMES', 'Workload', 'PyGData', 'PyGNet', 'pyg_step', 'S
            'peak_memory', 'memory_report']
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #imports
-import copy, statistics, sys, tempfile, threading, time
+import copy, statistics, sys, tempfile, time
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path

@@ -463,7 +463,7 @@ def fill(self:_Predictor, state, name, width, make, bar, watched=False, everywhe
     layer = state.layer(name, width, everywhere)
     bar.update(layer.done)
     self.measured = 4. if watched else 1.
-    for start, rows in self.shared(layer.done, self.watch(make) if watched else make, width, everywhere):
+    for _, rows in self.shared(layer.done, self.watch(make) if watched else make, width, everywhere):
         layer.append(rows)
         bar.update(len(rows))
         state.note()

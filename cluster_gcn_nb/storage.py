@@ -24,7 +24,7 @@ from .datasets import Names, Patched, _UMASK
 from .memory import as_tensor, map_private, parse_memory
 from .partition import Partition, from_assignment
 from .prepare import check_graph
-from .sparse import csr_tensor, join, join_rows, mirror_difference, sort_entries, sparse_rows
+from .sparse import join, join_rows, mirror_difference, sort_entries, sparse_rows
 
 # %% ../nbs/06_storage.ipynb #file
 class _ArrayFile:
