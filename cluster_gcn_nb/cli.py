@@ -247,18 +247,17 @@ def write_report(
     from cluster_gcn_nb.datasets import atomic_write
     from cluster_gcn_nb.partition import has_labels
     by_chance = replace(partition, assignment=torch.from_numpy(np.random.default_rng(0).permutation(partition.assignment.numpy())), method='random')
-    y, pictures = data.get('y'), {}
-    pictures['links between clusters'] = ('links.png', lambda ax: plots.plot_link_blocks(data.edge_index, partition, ax))
-    pictures['sizes of the clusters'] = ('sizes.png', lambda ax: plots.plot_sizes(partition, ax))
-    pictures['edges that batches keep'] = ('edges_kept.png', lambda ax: plots.plot_edges_kept([partition], ax))
-    if has_labels(y, len(partition.assignment)): pictures['labels of the clusters'] = ('label_entropy.png', lambda ax: plots.plot_label_entropy([by_chance, partition], y, ax))
-    for name, draw in pictures.values():
+    pictures = [('links between clusters', 'links.png', lambda ax: plots.plot_link_blocks(data.edge_index, partition, ax)),
+                ('sizes of the clusters', 'sizes.png', lambda ax: plots.plot_sizes(partition, ax)),
+                ('edges that batches keep', 'edges_kept.png', lambda ax: plots.plot_edges_kept([partition], ax))]
+    if has_labels(data.get('y'), len(partition.assignment)): pictures.append(('labels of the clusters', 'label_entropy.png', lambda ax: plots.plot_label_entropy([by_chance, partition], data.y, ax)))
+    for _, name, draw in pictures:
         fig, ax = plt.subplots(figsize=(5, 4), layout='constrained')
         draw(ax)
         with atomic_write(out/name) as tmp: fig.savefig(tmp, format='png', dpi=130)
         plt.close(fig)
     lines = [f'# {title}', '', *partition.stats(data)._repr_markdown_().splitlines(), '']
-    for caption, (name, _) in pictures.items(): lines += [f'![{caption}]({name})', '']
+    for caption, name, _ in pictures: lines += [f'![{caption}]({name})', '']
     with atomic_write(out/'report.md') as tmp: tmp.write_text('\n'.join(lines), encoding='utf-8')
 
 # %% ../nbs/09_cli.ipynb #partition

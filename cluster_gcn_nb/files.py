@@ -27,7 +27,8 @@ def _from_npz(path):
     except ValueError as error: raise ValueError(f'{path} cannot be read without unpickling, which could run foreign code: {error}') from None
     if 'format' in arrays and 'shape' in arrays:
         matrix = sp.load_npz(path)
-        try: getattr(matrix, 'check_format', lambda full_check: None)(full_check=True)         # SciPy's C code would follow any index
+        try:
+            if hasattr(matrix, 'check_format'): matrix.check_format(full_check=True)         # SciPy's C code would follow any index
         except ValueError as error: raise ValueError(f'{path} holds a broken matrix: {error}') from None
         matrix = sp.coo_array(matrix)
         if matrix.shape[0] != matrix.shape[1]: raise ValueError(f'{path} holds a matrix of shape {list(matrix.shape)}; an adjacency matrix is square')

@@ -71,6 +71,7 @@ def check_num_parts(
 def _run_method(method, adj, num_parts, seed, node_weight, options):
     "The method's assignment [num_nodes] of the nodes that have neighbours, completed by the others."
     n = adj.shape[0]
+    if adj.nnz == 0: return fill_up(np.zeros(num_parts, np.int64), None if node_weight is None else node_weight.sum(1), n)
     linked = np.diff(adj.indptr) > 0
     if linked.all() or (node_weight is not None and node_weight.shape[1] > 1): linked = np.ones(n, bool)
     inner, weight = adj, node_weight
@@ -79,8 +80,7 @@ def _run_method(method, adj, num_parts, seed, node_weight, options):
         inner = sp.csr_array((adj.data, number[adj.indices], adj.indptr[np.concatenate([[True], linked])]), shape=(int(linked.sum()),)*2)
         weight = None if node_weight is None else node_weight[linked]
     parts = min(num_parts, inner.shape[0])
-    if adj.nnz == 0: found = np.full(inner.shape[0], 0) if weight is None else fill_up(np.zeros(num_parts, np.int64), weight.sum(1), inner.shape[0])
-    elif parts == inner.shape[0]: found = np.arange(parts)
+    if parts == inner.shape[0]: found = np.arange(parts)
     elif parts == 1: found = np.zeros(inner.shape[0], np.int64)
     else: found = _checked(METHODS[method](inner, parts, seed=seed, **({} if weight is None else dict(node_weight=weight)), **options), inner.shape[0], parts, method)
     if linked.all(): return found
@@ -163,6 +163,11 @@ class _Task:
     node_weight:np.ndarray|None
     options:dict
 
+def _check_call(method, function, *args, **options):
+    "Raise a `ValueError` unless the method takes these arguments."
+    try: inspect.signature(function).bind(*args, **options)
+    except TypeError as error: raise ValueError(f'method {method!r} cannot be called so: {error}') from None
+
 def _task(data_or_edge_index, num_parts, method='metis', seed=0, num_nodes=None, edge_weight=None, node_weight=None, balance=(), auto=None, **options):
     "The arguments of `partition_graph`, checked, with names looked up."
     data = data_or_edge_index
@@ -180,8 +185,7 @@ def _task(data_or_edge_index, num_parts, method='metis', seed=0, num_nodes=None,
         except TypeError as error: raise ValueError(f'auto={auto!r} should hold arguments of auto_num_parts: {error}') from None
         print(why, file=sys.stderr)
     check_num_parts(num_parts, n)
-    try: inspect.signature(METHODS[method]).bind(None, num_parts, seed=seed, **options)
-    except TypeError as error: raise ValueError(f'method {method!r} cannot be called so: {error}') from None
+    _check_call(method, METHODS[method], None, num_parts, seed=seed, **options)
     if edge_weight is not None: edge_weight = integer_weights(field(data, edge_weight), edge_index.shape[1], 'edge_weight')
     return _Task(edge_index, n, int(num_parts), method, int(seed), edge_weight, node_constraints(data, num_parts, node_weight, balance), options)
 
@@ -203,15 +207,14 @@ def _warn_of_imbalance(partition, node_weight):
     if worst > 1.5: warnings.warn(f'{partition.method} could not balance what was asked: a cluster has {worst:.1f} times its share; ask for fewer clusters, or balance fewer things', stacklevel=4)
 
 # %% ../nbs/01_partition.ipynb #partition_stream
-def _partition_stream(graph, num_parts, method, seed, node_weight, **options):
+def _partition_stream(graph, num_parts, method, seed, num_nodes, edge_weight, node_weight, balance, auto, **options):
     "The partition of a graph that is read in order: of a `ClusterStore`."
     if method != 'streaming': raise ValueError(f"method {method!r} needs the graph in memory; a store is partitioned by method='streaming', or pass your own assignment")
-    n, free = graph.num_nodes, dict(num_nodes=options.pop('num_nodes'), edge_weight=options.pop('edge_weight'), balance=options.pop('balance'), auto=options.pop('auto'))
-    for name, value in free.items():
-        if value is not None and not (isinstance(value, tuple) and not value) and not (name == 'num_nodes' and value == n): raise ValueError(f'{name}={value!r:.80}: a graph on disk is partitioned without it')
+    n, nothing = graph.num_nodes, isinstance(balance, (list, tuple)) and not balance
+    for name, value in dict(num_nodes=None if num_nodes == n else num_nodes, edge_weight=edge_weight, balance=None if nothing else balance, auto=auto).items():
+        if value is not None: raise ValueError(f'{name}={value!r:.80}: a graph on disk is partitioned without it')
     check_num_parts(num_parts, n)
-    try: inspect.signature(stream_parts).bind(None, n, 0, num_parts, seed=seed, **options)
-    except TypeError as error: raise ValueError(f'method {method!r} cannot be called so: {error}') from None
+    _check_call(method, stream_parts, None, n, 0, num_parts, seed=seed, **options)
     order = graph.order(0, n).numpy()
     if node_weight is not None: node_weight = integer_weights(node_weight, n, 'node_weight')[order]
     part = stream_parts(graph.neighbours, n, graph.num_neighbours, int(num_parts), seed, node_weight, **options)
@@ -234,7 +237,7 @@ def partition_graph(
 ) -> Partition:
     "Cut a graph into `num_parts` clusters, none of them empty. Raises `ValueError` for arguments that make no sense."
     if not isinstance(data_or_edge_index, (Data, Tensor)) and hasattr(data_or_edge_index, 'neighbours'):
-        if isinstance(method, str): return _partition_stream(data_or_edge_index, num_parts, method, seed, node_weight, num_nodes=num_nodes, edge_weight=edge_weight, balance=balance, auto=auto, **options)
+        if isinstance(method, str): return _partition_stream(data_or_edge_index, num_parts, method, seed, num_nodes, edge_weight, node_weight, balance, auto, **options)
         raise ValueError('an assignment of your own goes to ClusterStore.write as it is')
     if isinstance(method, str): return _run(_task(data_or_edge_index, num_parts, method, seed, num_nodes, edge_weight, node_weight, balance, auto, **options))
     if edge_weight is not None or node_weight is not None or len(balance or ()) or auto or options: raise ValueError('with an assignment of your own there is nothing left to choose')

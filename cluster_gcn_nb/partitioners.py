@@ -85,7 +85,7 @@ def call_apart(
     **arguments, # the rest, which JSON can write
 ) -> np.ndarray: # what the function returns
     "Call a function in a child process. Raises the `ValueError` that the function raises, and `RuntimeError` where the child fails otherwise."
-    folder = Path(folder)
+    folder, shown = Path(folder), function.split(':')[1].removeprefix('_call_')
     for name, a in arrays.items():
         file = np.lib.format.open_memmap(folder/f'{name}.npy', 'w+', dtype or a.dtype, a.shape)
         file[...] = a                   # casts piece by piece
@@ -94,11 +94,11 @@ def call_apart(
     code = f'import sys; sys.path[:0] = {sys.path!r}; from cluster_gcn_nb.partitioners import _answer; _answer({str(folder)!r})'
     with open(folder/'log', 'w+') as log, subprocess.Popen([sys.executable, '-c', code], stdin=subprocess.DEVNULL, stdout=log, stderr=log) as child:
         try:
-            with tqdm(desc=function.split(':')[1].removeprefix('_call_'), bar_format='{desc}: {elapsed}', leave=False, disable=None) as clock:
+            with tqdm(desc=shown, bar_format='{desc}: {elapsed}', leave=False, disable=None) as clock:
                 while child.poll() is None: time.sleep(.02); clock.update()
         finally: child.kill()
         log.seek(0)
-        if child.returncode: raise RuntimeError(_obituary(function.split(':')[1].removeprefix('_call_'), child.returncode, log.read()))
+        if child.returncode: raise RuntimeError(_obituary(shown, child.returncode, log.read()))
     if (folder/'refusal').exists(): raise ValueError((folder/'refusal').read_text())
     return np.load(folder/'answer.npy')
 

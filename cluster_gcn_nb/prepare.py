@@ -139,7 +139,7 @@ def node_constraints(
         if values.ndim not in (1, 2) or values.shape[0] != n: raise ValueError(f'balance={name!r} should hold one value or row a node, shape [{n}] or [{n}, num_labels], not {list(values.shape)}')
         if values.ndim == 2 or values.dtype.kind in 'iu': columns += _class_columns(values, num_parts)
         else: columns.append(integer_weights(values, n, f'balance={name!r}'))
-    return np.stack([c for c in columns[:1]] + [c for c in columns[1:] if c.any()], 1)
+    return np.stack(columns[:1] + [c for c in columns[1:] if c.any()], 1)
 
 def field(
     data:Data, # the graph

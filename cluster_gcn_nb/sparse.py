@@ -219,15 +219,13 @@ def spmm(
 # %% ../nbs/01a_sparse.ipynb #sparse_rows
 def sparse_rows(
     x, # features: [num_nodes, width] float32 on the CPU, or sparse CSR
-    most:float=1/8, # share of the entries that may be other than zero, if `x` is dense
-    narrow:int=64, # dense matrices with fewer columns are left as they are
-) -> sp.csr_array|None: # a copy; None: not sparse enough
+) -> sp.csr_array|None: # a copy; None: of a dense `x`, where it has fewer than 64 columns, or more than an eighth of it is other than zero
     "Features as sparse rows, if nearly all of them are zero, or if they are sparse already. Raises `ValueError` if `x` is sparse, but no matrix of floats."
     if not isinstance(x, Tensor) or x.ndim != 2: return None
     if x.layout == torch.sparse_csr and x.dtype not in (torch.float32, torch.float64): raise ValueError(f'sparse features should be float32 or float64, not {x.dtype}')
     if x.layout == torch.sparse_csr: return scipy_csr(checked(x).detach().cpu()).copy()
-    if x.layout != torch.strided or x.dtype != torch.float32 or x.device.type != 'cpu' or x.shape[1] < narrow: return None
-    def dense(rows): return np.count_nonzero(rows) > most * rows.size
+    if x.layout != torch.strided or x.dtype != torch.float32 or x.device.type != 'cpu' or x.shape[1] < 64: return None
+    def dense(rows): return np.count_nonzero(rows) > rows.size / 8
     values, chunk = x.detach().numpy(), 2**16
     sample = np.linspace(0, max(len(values) - 64, 0), 16).astype(int)
     if dense(np.concatenate([values[i:i+64] for i in sample])): return None
@@ -235,7 +233,7 @@ def sparse_rows(
     for i in range(0, len(values), chunk):
         blocks.append(sp.csr_array(values[i:i+chunk]))
         count += blocks[-1].nnz
-        if count > most * values.size: return None
+        if count > values.size / 8: return None
     return sp.vstack(blocks, format='csr') if blocks else None
 
 # %% ../nbs/01a_sparse.ipynb #ranges

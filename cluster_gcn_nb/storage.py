@@ -341,7 +341,8 @@ def nodes(self:_Scribe, pieces, position, column_of, stored):
             if spill is None:
                 names = list(piece)
                 for key in names:
-                    with _named(key): column_of['node', key] = column_of['node', key] if ('node', key) in column_of and (key != 'x' or stored is None) else _column(piece[key], stored=stored if key == 'x' else None)
+                    if ('node', key) not in column_of or key == 'x' and stored is not None:
+                        with _named(key): column_of['node', key] = _column(piece[key], stored=stored if key == 'x' else None)
                 columns = {key: column_of['node', key] for key in names}
                 if stored and 'x' not in names: raise ValueError(f'features={stored!r} is for x, and these nodes have none; they have {names}')
                 spill = self.spill('nodes', n, [('row', np.int32)] + [(f'a {k}', columns[k].disk, columns[k].shape) for k in names])
@@ -350,8 +351,9 @@ def nodes(self:_Scribe, pieces, position, column_of, stored):
             if len(set(lengths.values())) > 1: raise ValueError(f'a piece of nodes should have as many rows of each attribute, not {lengths}')
             length = next(iter(lengths.values()))
             if count + length > n: raise ValueError(f'there are more than num_nodes={n} rows of {names[0]!r}')
-            for i in range(0, length, max(self.limit // 4 // spill.dtype.itemsize, 1)):
-                part = {key: value[i:i + max(self.limit // 4 // spill.dtype.itemsize, 1)] for key, value in piece.items()}
+            step = max(self.limit // 4 // spill.dtype.itemsize, 1)
+            for i in range(0, length, step):
+                part = {key: value[i:i+step] for key, value in piece.items()}
                 rows = len(part[names[0]])
                 records = np.empty(rows, spill.dtype)
                 records['row'] = position[count:count+rows]

@@ -106,7 +106,7 @@ def _admit(target, gain, weight, room):
 
 # %% ../nbs/00d_streaming.ipynb #sweep
 @patch
-def sweep(self:_Stream, part, load, limit, price=0., rest=.25, desc='moving'):
+def sweep(self:_Stream, part, load, limit, price=0., desc='moving'):
     "Let nodes move, in `part` and `load`, to where they gain most; `price`: of a place in a cluster of mean load. Returns how many moved."
     moved, unit, mean = 0, self.weight.mean(), load.sum() / len(load)
     for a, b, *block in self.blocks(desc):
@@ -117,7 +117,7 @@ def sweep(self:_Stream, part, load, limit, price=0., rest=.25, desc='moving'):
         score += .01 * self.rng.random(len(row), np.float32) + .05 * mine
         score[others + weight > limit] = -np.inf
         at = _best(score, row)
-        at = at[~mine[at] & np.isfinite(score[at]) & (self.rng.random(len(at), np.float32) >= rest)]
+        at = at[~mine[at] & np.isfinite(score[at]) & (self.rng.random(len(at), np.float32) >= .25)]          # a quarter sits out
         at = at[_admit(label[at], score[at], weight[at], limit - load)]
         _move(part, load, a + row[at], label[at], self.weight)
         moved += len(at)
@@ -156,10 +156,10 @@ def fill(self:_Stream, part, load, nodes):
 
 # %% ../nbs/00d_streaming.ipynb #clusters
 @patch
-def small_clusters(self:_Stream, limit, most=8):
+def small_clusters(self:_Stream, limit):
     "Label propagation from single nodes: cluster numbers [num_nodes] int32, loads."
     part, load = np.arange(self.num_nodes, dtype=np.int32), self.weight.astype(np.int64)
-    for _ in range(most):
+    for _ in range(8):                              # or until hardly a node moves
         if self.sweep(part, load, limit, desc='clustering') < .02 * self.num_nodes: break
     used = np.zeros(self.num_nodes, bool)
     used[part] = True
@@ -187,9 +187,9 @@ def sketch(self:_Stream, part, num, kept):
 
 # %% ../nbs/00d_streaming.ipynb #relieve
 @patch
-def relieve(self:_Stream, part, load, limit, most=3):
+def relieve(self:_Stream, part, load, limit):
     "Let nodes leave overfull clusters, those that lose least by it."
-    for _ in range(most):
+    for _ in range(3):                              # what is left then, `settle` does
         if not (load > limit).any(): return
         found = [np.zeros((3, 0))]
         for a, b, *block in self.blocks('relieving'):
