@@ -284,18 +284,16 @@ def cluster_gcn_partition(
         try: parts = num_parts if num_parts == 'auto' else int(num_parts)
         except ValueError: raise ValueError(f"num_parts={num_parts!r} should be an integer or 'auto'") from None
         from cluster_gcn_nb.files import load_graph
-        from cluster_gcn_nb.partition import auto_num_parts, fingerprint, partition_graph
+        from cluster_gcn_nb.partition import fingerprint, partition_graph
         from cluster_gcn_nb.runs import node_names, open_out, write_table
         data = load_graph(graph, root)
         folder = open_out(out)
         print(f'{graph}: {data.num_nodes:,} nodes, {data.num_edges:,} edges', flush=True)
-        if parts == 'auto':
-            parts, why = auto_num_parts(data, hidden, num_layers, batch_size, memory)
-            print(why, file=sys.stderr)
+        auto = dict(hidden_channels=hidden, num_layers=num_layers, batch_size=batch_size, memory=memory)
         arguments:dict = dict(method=method, seed=seed, edge_weight=edge_weight, balance=[b.strip() for b in balance.split(',') if b.strip()], **(dict(recursive=True) if recursive else {}))
-        partition = partition_graph(data, parts, **arguments)
+        partition = partition_graph(data, parts, auto=auto, **arguments)
         write_table(folder/'assignment.csv', dict(node=node_names(data), cluster=partition.assignment.tolist()))
-        partition.save(folder/'partition.npz', fingerprint(data, parts, **arguments))
+        partition.save(folder/'partition.npz', fingerprint(data, partition.num_parts, **arguments))
         print(partition.stats(data))
         write_report(folder, f'{Path(graph).name} in {partition.num_parts:,} clusters', data, partition)
         print(f'assignment and report are in {folder}')
