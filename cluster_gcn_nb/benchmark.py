@@ -7,7 +7,7 @@ __all__ = ['WORKLOADS', 'NAMES', 'Workload', 'PyGData', 'PyGNet', 'pyg_step', 'S
            'peak_memory', 'memory_report']
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #imports
-import copy, statistics, sys, tempfile, time
+import copy, statistics, tempfile, time
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from .batching import ClusterData, ClusterLoader
 from .datasets import Patched, planted_partition
-from .memory import OwnMemory, process_status
+from .memory import OwnMemory, most_memory
 from .model import GCN
 from .partition import Partition, partition_graph
 from .partitioners import call_apart
@@ -206,11 +206,7 @@ def _peak_here(side, workload, files, narrow):
     with OwnMemory() as own:
         side = Side(side, workload, *workload.read(files, narrow))
         side.run(3)
-    peak = process_status('VmHWM')                  # what `getrusage` says there counts the parent, too
-    if peak is None:
-        import resource
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
-    return np.array([side.seconds_to_build, peak, own.peak])
+    return np.array([side.seconds_to_build, most_memory(), own.peak])
 
 def peak_memory(
     side:str, # `'pyg'` or `'ours'`
