@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
-from .datasets import Patched, atomic_write
+from .datasets import Patched, atomic_write, count_classes
 from .memory import parse_memory
 from .partitioners import METHODS
 from .prepare import check_graph, field, fill_up, integer_weights, node_constraints, undirected_view
@@ -330,8 +330,7 @@ def batch_bytes_per_node(
     num_layers:int, # graph convolutions
 ) -> float: # bytes
     "What a node of a training batch takes in memory, about."
-    y = data.get('y')
-    out = data.get('num_classes') or (0 if not isinstance(y, Tensor) else y.shape[1] if y.ndim == 2 else max(int(y.max()) + 1, 0) if y.numel() and not y.is_floating_point() else 1)
+    out = count_classes(data) or 1                      # a number a node, at least
     return 1 + 4 * (data.num_features + 4*hidden_channels*(num_layers - 1) + 3*out) + 32 * data.num_edges / max(data.num_nodes, 1)
 
 def auto_num_parts(

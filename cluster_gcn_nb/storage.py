@@ -20,7 +20,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
 from .batching import ClusterData, ClusterPartition, _SparseX, _buffers
-from .datasets import Names, Patched, _UMASK
+from .datasets import Names, Patched, _UMASK, count_classes
 from .memory import as_tensor, map_private, parse_memory
 from .partition import Partition, from_assignment
 from .prepare import check_graph
@@ -825,10 +825,7 @@ def num_features(self:ClusterStore) -> int: # width of `x`
 
 @patch(as_prop=True)
 def num_classes(self:ClusterStore) -> int: # as the graph says, or by its labels; 0 without labels
-    if 'num_classes' in self.source: return self.source['num_classes']
-    y = self.labels().get('y')
-    if not isinstance(y, Tensor) or y.is_floating_point() and y.ndim == 1: return 0
-    return y.shape[1] if y.ndim == 2 else int(y.max()) + 1
+    return count_classes(self.source) or count_classes(self.labels())
 
 # %% ../nbs/06_storage.ipynb #verify
 @patch
