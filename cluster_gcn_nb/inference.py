@@ -6,7 +6,7 @@
 __all__ = ['Block', 'Step', 'propagation_step', 'conv_step', 'steps_of', 'Plan', 'make_plan', 'predict']
 
 # %% ../nbs/05_inference.ipynb #imports
-import copy, hashlib, json, math, os, sys, tempfile, time
+import copy, hashlib, json, math, os, tempfile, time
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from fastcore.basics import patch
-from fastcore.imports import in_jupyter
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
@@ -28,7 +27,7 @@ from .datasets import Patched, atomic_write
 from .memory import OwnMemory, as_tensor, give_back, map_private, own_memory, parse_memory, show_memory
 from .model import GCN, row_scales
 from .sparse import checked, csr_tensor, from_scipy, scipy_csr, spmm, to_adj_t
-from .training import _ranks, evaluating, pick_device, predict_logits
+from .training import _hidden, _ranks, evaluating, pick_device, predict_logits
 
 # %% ../nbs/05_inference.ipynb #layer
 class _Layer:
@@ -550,7 +549,6 @@ def _scratch(parent):
 @torch.no_grad()
 def run(self:_Predictor, progress=None, everywhere=True):
     "The logits; if not `everywhere`, on rank 0 only."
-    hidden = not (sys.stderr.isatty() or in_jupyter()) if progress is None else not progress
     n, copied = self.graph.num_nodes, self.steps[0].send is not None or self.graph.whole_x(self.dtype) is None         # is there a layer before the first step?
     mine = self.folder is not None and self.rank == 0
     with ExitStack() as stack:
@@ -565,7 +563,7 @@ def run(self:_Predictor, progress=None, everywhere=True):
             folder = stack.enter_context(place)
             stack.enter_context(evaluating(self.model))
             state = _State(folder if n else None, self.key if mine else '', n, self.dtype, self.ranks)
-        bar = stack.enter_context(tqdm(total=n * (len(self.steps) + copied), desc='Predicting', unit=' nodes', unit_scale=True, disable=hidden or self.rank > 0))
+        bar = stack.enter_context(tqdm(total=n * (len(self.steps) + copied), desc='Predicting', unit=' nodes', unit_scale=True, disable=_hidden(progress) or self.rank > 0))
         if self.ranks is not None: self.plan.working = -int(self.ranks.max(-self.plan.working))               # blocks that all have room for
         kept = everywhere and self.out is None
         if n: self.layers(state, bar, kept)

@@ -144,7 +144,6 @@ def train_step(
         factor = share()                             # of this rank's mean in that of all
         if factor is None: return 0., 0
         loss = loss * (factor if math.isfinite(value) else math.nan)              # so that every rank sees it
-    elif not math.isfinite(value): raise FloatingPointError(f'the loss is {value}')
     loss.backward() if replica is None else replica.backward(loss)
     gradients = [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
     norm = nn.utils.get_total_norm([g.coalesce().values() if g.is_sparse else g for g in gradients])
@@ -272,10 +271,14 @@ def _seeded(seed, device):
 
 def _with_adj_t(model, data):
     "`data`, with its `adj_t` made once if `model` wants it."
-    if not isinstance(data, Data) or getattr(data, 'adj_t', None) is not None or not getattr(model, 'takes_adj_t', False): return data
+    if not isinstance(data, Data) or not getattr(model, 'takes_adj_t', False): return data
     out = copy.copy(data)
-    out.adj_t = to_adj_t(data.edge_index, data.num_nodes, data.get('edge_weight'))
+    out.adj_t = _graph_of(model, data)
     return out
+
+def _hidden(progress):
+    "tqdm's `disable`: without being asked, bars show in terminals and in Jupyter, and stay out of files."
+    return not (sys.stderr.isatty() or in_jupyter()) if progress is None else not progress
 
 def _stream(loader, device):
     "The batches; for a GPU, the next one is made and moved while the last one is computed."
@@ -454,14 +457,14 @@ def _trials(loader):
 def _try_step(run, batch):
     "Forward and backward, as in training, and nothing changed by it."
     model, y = run.model, batch.get('y')
-    modes, buffers, grads = [(m, m.training) for m in model.modules()], {k: v.clone() for k, v in model.named_buffers()}, [(p, p.grad) for p in model.parameters()]
+    buffers, grads = {k: v.clone() for k, v in model.named_buffers()}, [(p, p.grad) for p in model.parameters()]
     for p, _ in grads: p.grad = None
     try:
-        model.train()
-        with torch.autocast(run.device.type, torch.bfloat16, enabled=PRECISIONS[run.step_options['precision']]): logits = _logits(model, batch, run.device)
-        node_loss(logits.float(), _to(y.clamp(min=0) if y.ndim == 1 else y, run.device)).backward()
+        with evaluating(model):                     # which leaves the modes as they were
+            model.train()
+            with torch.autocast(run.device.type, torch.bfloat16, enabled=PRECISIONS[run.step_options['precision']]): logits = _logits(model, batch, run.device)
+            node_loss(logits.float(), _to(y.clamp(min=0) if y.ndim == 1 else y, run.device)).backward()
     finally:
-        for m, mode in modes: m.training = mode
         for p, grad in grads: p.grad = grad
         with torch.no_grad():
             for k, v in model.named_buffers(): v.copy_(buffers[k])
@@ -538,11 +541,9 @@ def fit(
         if ranks is not None: loader = ranks.deal(loader)
         run = _start(_initialised(model.to(device), loader, device), loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed, memory)
         if memory is not None or not isinstance(data, Data | None): check_budget(run, memory)
-    hidden = not (sys.stderr.isatty() or in_jupyter()) if progress is None else not progress
     alike = dict(epochs=epochs, eval_every=eval_every, patience=patience, restore_best=restore_best, checkpoint=checkpoint is not None, checkpoint_every=checkpoint_every, resume=bool(resume), memory=memory)
-    with nullcontext() if ranks is None else ranks.training(run, seed, **alike), _seeded(seed if ranks is None else run.seed, device), tqdm(total=epochs, desc='Training', unit='epoch', disable=hidden or ranks is not None and ranks.rank > 0) as bar:
-        if resume and (state := _found(run, checkpoint)): run.load_state(state, checkpoint); bar.update(run.epoch)
-        if run.epoch > epochs: raise ValueError(f'{checkpoint} is of {run.epoch} epochs already, more than epochs={epochs}')
+    with nullcontext() if ranks is None else ranks.training(run, seed, **alike), _seeded(seed if ranks is None else run.seed, device), tqdm(total=epochs, desc='Training', unit='epoch', disable=_hidden(progress) or ranks is not None and ranks.rank > 0) as bar:
+        if resume: _resume(run, checkpoint, epochs); bar.update(run.epoch)
         try: _train(run, epochs, eval_every, patience, checkpoint, checkpoint_every, callbacks, bar)
         except KeyboardInterrupt: run.history.interrupted = True
         finally:
@@ -550,10 +551,12 @@ def fit(
     return run.history
 
 # %% ../nbs/04_training.ipynb #train-loop
-def _found(run, path): # the state in a checkpoint, which rank 0 reads for all; None if there is no such file
+def _resume(run, path, epochs):
+    "Go on from the checkpoint, which rank 0 reads for all; without such a file, the run begins."
     def read(): return Path(path).read_bytes() if Path(path).exists() else b''
     content = read() if run.ranks is None else run.ranks.content(read)
-    return checkpoint_state(content, path, run.device) if content else None
+    if content: run.load_state(checkpoint_state(content, path, run.device), path)
+    if run.epoch > epochs: raise ValueError(f'{path} is of {run.epoch} epochs already, more than epochs={epochs}')
 
 def _first(run, f): return bool(f()) if run.ranks is None else bool(run.ranks.first(lambda: [f()])[0])         # `f()` on rank 0, its answer on all
 
