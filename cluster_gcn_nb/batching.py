@@ -17,7 +17,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from .datasets import Patched
 from .partition import Partition, cached_partition, from_assignment, partition_graph
-from .prepare import check_graph
+from .prepare import check_edge_weight, check_graph
 from .sparse import csr_tensor, is_symmetric, join, join_rows, scipy_csr, sort_edges, sparse_rows, to_adj_t, transpose, version
 
 # %% ../nbs/02_batching.ipynb #clusterpartition
@@ -56,7 +56,6 @@ class ClusterData(torch.utils.data.Dataset, Patched):
         if sparse_format not in ('csr', 'csc'): raise ValueError(f"sparse_format should be 'csr' or 'csc', not {sparse_format!r}")
         if not isinstance(method, str): raise TypeError("method should be the name of a partitioner; pass an assignment of your own as partition=")
         if not isinstance(data, Data): raise TypeError(f'the graph should be a PyG Data, not a {type(data).__name__}' + ('; this one goes into a ClusterLoader as it is' if isinstance(data, ClusterData) else ''))
-        if data.edge_index is None: raise ValueError('the graph has no edge_index: pass one of shape [2, num_edges], possibly with num_edges = 0')
         check_graph(data.edge_index, data.num_nodes)
         self.source, self.recursive, self.keep_inter_cluster_edges, self.sparse_format = data, recursive, keep_inter_cluster_edges, sparse_format
         if partition is None: partition = self._compute(num_parts, save_dir, filename, log, method=method, seed=seed, **options)
@@ -103,9 +102,8 @@ def _sort(self:ClusterData, partition):
     self._edge_keys = [k for k in data.keys() if k != 'edge_index' and data.is_edge_attr(k)]
     weight = data.get('edge_weight')
     if weight is not None:
-        if not isinstance(weight, Tensor) or weight.is_complex(): raise ValueError(f'edge_weight should be a tensor of real numbers, not {getattr(weight, "dtype", type(weight).__name__)}')
+        check_edge_weight(weight, data.num_edges)
         weight = weight.detach().cpu().double().numpy()
-        if weight.shape != (data.num_edges,): raise ValueError(f'edge_weight should have one number an edge, shape [{data.num_edges}], not {list(weight.shape)}')
     position = np.empty(len(perm), np.int32)
     position[perm.numpy()] = np.arange(len(perm), dtype=np.int32)
     edges = data.edge_index.cpu().numpy()

@@ -171,11 +171,10 @@ def _check_call(method, function, *args, **options):
 def _task(data_or_edge_index, num_parts, method='metis', seed=0, num_nodes=None, edge_weight=None, node_weight=None, balance=(), auto=None, **options):
     "The arguments of `partition_graph`, checked, with names looked up."
     data = data_or_edge_index
-    if not isinstance(data, Data) and data is not None:
+    if not isinstance(data, Data):
         check_graph(data, 2**40)
         if num_nodes is not None and (isinstance(num_nodes, bool) or not isinstance(num_nodes, (int, np.integer)) or num_nodes < 0): raise ValueError(f'num_nodes={num_nodes!r} should be an integer from 0')
         data = Data(edge_index=data, num_nodes=num_nodes if num_nodes is not None else int(data.max()) + 1 if data.numel() else 0)
-    if data is None or data.edge_index is None: raise ValueError('the graph has no edge_index: pass one of shape [2, num_edges], possibly with num_edges = 0')
     edge_index, n = data.edge_index, data.num_nodes
     check_graph(edge_index, n)
     if method not in METHODS: raise ValueError(f"there is no method {method!r}; known: {', '.join(METHODS)}")

@@ -24,7 +24,7 @@ from .batching import ClusterData, ClusterPartition, _SparseX, _buffers
 from .datasets import Names, Patched, _UMASK, count_classes
 from .memory import as_tensor, map_private, parse_memory
 from .partition import Partition, from_assignment
-from .prepare import check_graph
+from .prepare import check_edge_weight, check_graph
 from .sparse import join, join_rows, mirror_difference, sort_entries, sparse_rows
 
 # %% ../nbs/06_storage.ipynb #file
@@ -180,11 +180,10 @@ def _from_disk(rows, column): # array, of our own or mapped -> tensor, array or 
 # %% ../nbs/06_storage.ipynb #as-stream
 def _as_stream(data, piece, column_of, stored=None):
     "A `Data` as a `GraphStream`, and its odd attributes by name; `column_of` is filled with the columns of the others; `stored`: how `x` is to be kept."
-    if data.edge_index is None: raise ValueError('the graph has no edge_index: pass one of shape [2, num_edges], possibly with num_edges = 0')
-    check_graph(data.edge_index[:, :0], data.num_nodes)
-    x, weight = data.get('x'), data.get('edge_weight')
+    ends, x, weight = data.edge_index, data.get('x'), data.get('edge_weight')
+    check_graph(ends[:, :0] if isinstance(ends, Tensor) and ends.ndim == 2 else ends, data.num_nodes)          # its form: the numbers are looked at piece by piece
     if stored is not None and (not isinstance(x, Tensor) or x.layout != torch.strided): raise ValueError(f'features={stored!r} is for a dense tensor x; the graph has ' + ('none' if x is None else f'a {type(x).__name__}' + (f' of layout {x.layout}' if isinstance(x, Tensor) else '')))
-    if weight is not None and (not isinstance(weight, Tensor) or weight.is_complex() or weight.shape != (data.num_edges,)): raise ValueError(f'edge_weight should be a tensor of real numbers, one an edge, shape [{data.num_edges}], not {getattr(weight, "dtype", type(weight).__name__)} of shape {list(getattr(weight, "shape", []))}')
+    if weight is not None: check_edge_weight(weight, data.num_edges)
     n, odd, others = data.num_nodes, {}, {}
     keys:dict[str, list] = {'node': [], 'edge': []}
     for key in data.stores[0].keys():                       # `data.keys()` has them in another order in each process
