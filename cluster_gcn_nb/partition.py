@@ -19,7 +19,7 @@ from torch_geometric.data import Data
 from .datasets import Patched, atomic_write, count_classes
 from .memory import parse_memory
 from .partitioners import METHODS
-from .prepare import check_graph, field, fill_up, integer_weights, node_constraints, undirected_view
+from .prepare import check_graph, check_whole, field, fill_up, integer_weights, node_constraints, undirected_view
 from .streaming import stream_cut, stream_parts
 
 # %% ../nbs/01_partition.ipynb #container
@@ -173,12 +173,12 @@ def _task(data_or_edge_index, num_parts, method='metis', seed=0, num_nodes=None,
     data = data_or_edge_index
     if not isinstance(data, Data):
         check_graph(data, 2**40)
-        if num_nodes is not None and (isinstance(num_nodes, bool) or not isinstance(num_nodes, (int, np.integer)) or num_nodes < 0): raise ValueError(f'num_nodes={num_nodes!r} should be an integer from 0')
+        if num_nodes is not None: check_whole('num_nodes', num_nodes, 0)
         data = Data(edge_index=data, num_nodes=num_nodes if num_nodes is not None else int(data.max()) + 1 if data.numel() else 0)
     edge_index, n = data.edge_index, data.num_nodes
     check_graph(edge_index, n)
     if method not in METHODS: raise ValueError(f"there is no method {method!r}; known: {', '.join(METHODS)}")
-    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31: raise ValueError(f'seed={seed!r} should be an integer between 0 and {2**31 - 1}')
+    check_whole('seed', seed, 0, 2**31 - 1)
     if isinstance(num_parts, str) and num_parts == 'auto':
         try: num_parts, why = auto_num_parts(data, **(auto or {}))
         except TypeError as error: raise ValueError(f'auto={auto!r} should hold arguments of auto_num_parts: {error}') from None
@@ -341,8 +341,7 @@ def auto_num_parts(
 ) -> tuple: # the number of clusters, and a line that says why
     "How many clusters it takes for batches within a memory budget. Raises `ValueError`."
     if data.num_nodes < 1: raise ValueError('the graph has no nodes')
-    for name, value in dict(hidden_channels=hidden_channels, num_layers=num_layers, batch_size=batch_size).items():
-        if not isinstance(value, (int, np.integer)) or value < 1: raise ValueError(f'{name}={value!r} should be an integer from 1')
+    for name, value in dict(hidden_channels=hidden_channels, num_layers=num_layers, batch_size=batch_size).items(): check_whole(name, value, 1)
     n, each = data.num_nodes, batch_bytes_per_node(data, hidden_channels, num_layers)
     fit = int(parse_memory(memory) // each)
     if fit < 1: raise ValueError(f'memory={memory!r} is too little: a single node takes about {each:,.0f} bytes')

@@ -15,7 +15,7 @@ from fastcore.meta import delegates
 from tqdm import tqdm
 from .datasets import Patched
 from .partitioners import METHODS, _check_input, metis
-from .prepare import fill_up
+from .prepare import check_whole, fill_up
 
 # %% ../nbs/00d_streaming.ipynb #blocks
 class _Stream(Patched):
@@ -236,11 +236,6 @@ def settle(self:_Stream, part, load, limit):
             heapq.heapreplace(light, (int(load[taker]), taker))
 
 # %% ../nbs/00d_streaming.ipynb #check
-def _whole(name, value, low, high=2**62):
-    "Raise a `ValueError` for what is no integer of that range."
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
-        raise ValueError(f'{name}={value!r} should be an integer ' + (f'from {low}' if high == 2**62 else f'between {low} and {high}'))
-
 def _node_weight(node_weight, num_nodes):
     "Weights of nodes, one each, not all of them zero. Raises `ValueError`."
     if node_weight is None: return np.ones(num_nodes, np.int32)
@@ -295,10 +290,10 @@ def stream_parts(
 # %% ../nbs/00d_streaming.ipynb #stream-parts-steps
 def _checked_stream(neighbours, num_nodes, num_entries, num_parts, seed, node_weight, passes, imbalance, start, kept, block_entries):
     "The arguments of `stream_parts`, checked."
-    _whole('num_nodes', num_nodes, 1, 2**31 - 1)
-    for name, value, low in (('num_entries', num_entries, 0), ('passes', passes, 1), ('kept', 4 if kept is None else kept, 1), ('seed', seed, 0)): _whole(name, value, low)
-    _whole('num_parts', num_parts, 1, num_nodes)
-    if block_entries is not None: _whole('block_entries', block_entries, 1)
+    check_whole('num_nodes', num_nodes, 1, 2**31 - 1)
+    for name, value, low in (('num_entries', num_entries, 0), ('passes', passes, 1), ('kept', 4 if kept is None else kept, 1), ('seed', seed, 0)): check_whole(name, value, low)
+    check_whole('num_parts', num_parts, 1, num_nodes)
+    if block_entries is not None: check_whole('block_entries', block_entries, 1)
     if not (isinstance(imbalance, (int, float, np.floating, np.integer)) and 0 <= imbalance <= 10): raise ValueError(f'imbalance={imbalance!r} should be between 0 and 10')
     if start not in ('clusters', 'empty'): raise ValueError(f"start should be 'clusters' or 'empty', not {start!r}")
     return _Stream(neighbours, int(num_nodes), int(num_entries), _node_weight(node_weight, num_nodes), int(seed), block_entries)

@@ -28,6 +28,7 @@ from .checkpoint import _plain, checkpoint_state, mixed_seed, random_state, set_
 from .datasets import Patched, atomic_write
 from .memory import OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .metrics import Scores, as_mask, check_metric, score
+from .prepare import check_whole
 from .sparse import from_scipy, scipy_csr, to_adj_t
 
 # %% ../nbs/04_training.ipynb #device
@@ -404,8 +405,7 @@ def _length(loader):
 
 def _check(data, clip, patience, checkpoint, resume, callbacks, **least):
     "Raise a `ValueError` for what cannot be."
-    for name, (value, lowest) in least.items():
-        if not isinstance(value, (int, np.integer)) or not value >= lowest: raise ValueError(f'{name}={value!r} should be an integer from {lowest}')
+    for name, (value, lowest) in least.items(): check_whole(name, value, lowest)
     if clip is not None and not clip > 0: raise ValueError(f'clip={clip} should be above 0, or None')
     if patience is not None and not patience >= 1: raise ValueError(f'patience={patience} should be 1 or more')
     if patience is not None and (data is None or data.get('val_mask') is None or not data.val_mask.any()): raise ValueError('patience= waits for better validation scores: pass data with validation nodes')
