@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'console_command', 'is_store', 'open_graph',
-           'on_main', 'say', 'clusters_of', 'train', 'report', 'resumes', 'cluster_gcn_train', 'finish',
+           'on_main', 'say', 'clusters_of', 'train_run', 'report', 'resumes', 'cluster_gcn_train', 'finish',
            'cluster_gcn_predict', 'cluster_gcn_stats', 'write_report', 'cluster_gcn_partition', 'cluster_gcn_bench',
            'named_command']
 
@@ -12,7 +12,6 @@ __all__ = ['SETTINGS', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'co
 import os, sys, tempfile
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
 from fastcore.script import anno_parser
 
@@ -25,8 +24,12 @@ if __name__ == '__main__' and '__file__' in globals():         # python -m clust
 def one_line_errors():
     "Turn the errors that a user can cause into one line on stderr and exit status 1; Ctrl-C into status 130."
     rank = f"rank {os.environ.get('RANK')}: " if 'TORCHELASTIC_RUN_ID' in os.environ else ''
-    try: yield
-    except (ValueError, OSError, IndexError, ImportError, RuntimeError, MemoryError, ArithmeticError) as error: sys.exit(f'{rank}error: {error}')
+    try:
+        yield
+        sys.stdout.flush()
+    except (ValueError, OSError, IndexError, ImportError, RuntimeError, MemoryError, ArithmeticError) as error:
+        if isinstance(error, BrokenPipeError) and not rank: os._exit(1)         # `cluster_gcn_stats | head -1`: nobody reads on
+        sys.exit(f'{rank}error: {error}')
     except KeyboardInterrupt: sys.exit(130)
 
 def is_first() -> bool: # not another of several processes that torchrun has started? As `is_main_process`, without the time to load torch
@@ -42,14 +45,13 @@ def spelled(
     return '='.join([next((n for n in names if n in known), name), *value])
 
 def console_command(f):
-    "The function as a console command of its name."
-    @wraps(f)
-    def run(*args, **kwargs):
-        if args or kwargs or Path(sys.argv[0]).stem != f.__name__: return f(*args, **kwargs)
+    "The function; its `command` takes the arguments from the command line."
+    def command():
         parser = anno_parser(f)
         options = vars(parser.parse_args([spelled(word, parser.format_help()) for word in sys.argv[1:]]))
         return f(**{k: v for k, v in options.items() if k not in ('pdb', 'xtra')})
-    return run
+    f.command = command
+    return f
 
 # %% ../nbs/09_cli.ipynb #settings
 _planetoid = dict(num_parts=16, batch_size=4, hidden=16, epochs=50, weight_decay=5e-4, norm='sym')
@@ -95,7 +97,7 @@ def clusters_of(data, config):
     return ClusterData(data, partition=Partition(found[:-1], int(found[-1]), float('nan'), config['method'], config['seed']))
 
 # %% ../nbs/09_cli.ipynb #run
-def train(
+def train_run(
     config:dict, # the options of `cluster_gcn_train`, all of them given
     folder=None, # a `Path` for the results, or None
     resume:bool=False, # go on from the checkpoint in `folder`?
@@ -189,7 +191,7 @@ def cluster_gcn_train(
         if resume and not out: raise ValueError('--resume needs --out, the folder of the run')
         if resume: resume = on_main(lambda: resumes(out, config))
         folder = open_out(out)
-        finish(folder, config, *train(config, folder, resume))
+        finish(folder, config, *train_run(config, folder, resume))
 
 # %% ../nbs/09_cli.ipynb #finish
 def finish(folder, config, model, data, history):
@@ -283,6 +285,7 @@ def cluster_gcn_partition(
     with one_line_errors():
         try: parts = num_parts if num_parts == 'auto' else int(num_parts)
         except ValueError: raise ValueError(f"num_parts={num_parts!r} should be an integer or 'auto'") from None
+        if store and Path(store).exists(): raise FileExistsError(f'{store} exists: name another folder for the store, or delete this one first')
         from cluster_gcn_nb.files import load_graph
         from cluster_gcn_nb.partition import fingerprint, partition_graph
         from cluster_gcn_nb.runs import node_names, open_out, write_table
@@ -332,7 +335,8 @@ COMMANDS = dict(train=cluster_gcn_train, predict=cluster_gcn_predict, partition=
 
 def named_command():
     "The command that the first argument names; the others are left for it."
-    name = sys.argv[1] if len(sys.argv) > 1 else ''
-    if name not in COMMANDS: sys.exit(f"usage: python -m cluster_gcn_nb.cli {{{','.join(COMMANDS)}}} ... ({name!r} is none of them; each knows --help)")
+    name, usage = sys.argv[1] if len(sys.argv) > 1 else '', f"usage: python -m cluster_gcn_nb.cli {{{','.join(COMMANDS)}}} ..."
+    if name in ('-h', '--help'): return lambda: print(f'{usage}\neach knows --help')
+    if name not in COMMANDS: sys.exit(f'{usage} ({name!r} is none of them; each knows --help)')
     sys.argv[:2] = [f'cluster_gcn_{name}']
-    return COMMANDS[name]
+    return COMMANDS[name].command
