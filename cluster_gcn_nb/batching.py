@@ -49,9 +49,9 @@ class ClusterData(torch.utils.data.Dataset, Patched):
         keep_inter_cluster_edges:bool=False, # should item `i` hold the edges that leave its cluster, too?
         sparse_format:str='csr', # edges sorted by source ('csr') or by target ('csc')
         *, partition:Partition|Tensor|None=None, # use this one, or this assignment [num_nodes]
-        method:str='metis', # see `partition_graph`
+        method:str='metis', # see partition_graph
         seed:int=0, # of the method
-        **options, # more for `partition_graph`: `balance`, `edge_weight`, `node_weight`, `auto`, the method's own
+        **options, # more for partition_graph: `balance`, `edge_weight`, `node_weight`, `auto`, the method's own
     ):
         if sparse_format not in ('csr', 'csc'): raise ValueError(f"sparse_format should be 'csr' or 'csc', not {sparse_format!r}")
         if not isinstance(method, str): raise TypeError("method should be the name of a partitioner; pass an assignment of your own as partition=")
@@ -411,7 +411,7 @@ class ClusterLoader(torch.utils.data.DataLoader):
     "Batches of clusters with the links between them put back. Interface of `torch_geometric.loader.ClusterLoader`."
     kept:dict|None              # batches by their clusters, if they are kept
     def __init__(self,
-        cluster_data:ClusterData, # the clusters; of a `ClusterStore`, the next batch is read while the last one is computed
+        cluster_data:ClusterData, # the clusters; of a ClusterStore, the next batch is read while the last one is computed
         keep_batches:bool=False, # keep all batches in memory? Only where they are the same each epoch; not with workers
         **kwargs, # of `torch.utils.data.DataLoader`: `batch_size` (clusters in a batch), `shuffle`, `drop_last`, `num_workers`, ...
     ):

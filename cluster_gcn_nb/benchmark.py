@@ -174,7 +174,7 @@ NAMES = dict(pyg='PyTorch Geometric', ours='cluster_gcn_nb', full='... features 
 # %% ../nbs/benchmarks/against_pyg.ipynb #compare
 def compare(
     workload:Workload,
-    folder, # with its files, see `Workload.write`
+    folder, # with its files, see Workload.write
     rounds:int=7, # the sides take turns in each
     steps:int=8, # of each side in a round
 ) -> Result:
@@ -213,7 +213,7 @@ def peak_memory(
     workload:Workload,
     folder, # with its files
     narrow:bool=False, # node numbers in 32 bits?
-) -> np.ndarray: # [3]: seconds to build `ClusterData`; bytes at the peak, and at that of the process's own memory
+) -> np.ndarray: # [3]: seconds to build ClusterData; bytes at the peak, and at that of the process's own memory
     "Build and train three steps in a process of its own."
     with tempfile.TemporaryDirectory() as own:
         return call_apart('cluster_gcn_nb.benchmark:_peak_here', {}, own, side=side, workload=asdict(workload), files=str(folder), narrow=narrow)

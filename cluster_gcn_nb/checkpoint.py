@@ -84,7 +84,7 @@ def random_state(
                 loader=[g.get_state() for g in _generators(loader)])
 
 def set_random_state(
-    state:dict, # of `random_state`
+    state:dict, # of random_state
     loader=None, device='cpu',
 ):
     "Go on with the random numbers from there. Raises `ValueError` if the loader has other generators."

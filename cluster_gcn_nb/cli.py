@@ -32,7 +32,7 @@ def one_line_errors():
         sys.exit(f'{rank}error: {error}')
     except KeyboardInterrupt: sys.exit(130)
 
-def is_first() -> bool: # not another of several processes that torchrun has started? As `is_main_process`, without the time to load torch
+def is_first() -> bool: # not another of several processes that torchrun has started? As is_main_process, without the time to load torch
     return 'TORCHELASTIC_RUN_ID' not in os.environ or os.environ.get('RANK') == '0'
 
 # %% ../nbs/09_cli.ipynb #console
@@ -62,9 +62,9 @@ SETTINGS = dict(store=_debian | dict(num_parts=None), Debian=_debian, DebianTags
 def is_store(name): return (Path(name)/'store.json').is_file()
 
 def open_graph(
-    name:str, # a dataset, a file, or the folder of a `ClusterStore`
-    root=None, # see `load_dataset`
-): # a `Data`, or a `ClusterStore`
+    name:str, # a dataset, a file, or the folder of a ClusterStore
+    root=None, # see load_dataset
+): # a `Data`, or a ClusterStore
     "A graph for a command."
     if is_store(name):
         from cluster_gcn_nb.storage import ClusterStore
@@ -98,7 +98,7 @@ def clusters_of(data, config):
 
 # %% ../nbs/09_cli.ipynb #run
 def train_run(
-    config:dict, # the options of `cluster_gcn_train`, all of them given
+    config:dict, # the options of cluster_gcn_train, all of them given
     folder=None, # a `Path` for the results, or None
     resume:bool=False, # go on from the checkpoint in `folder`?
 ): # `(model, data, history)`
@@ -139,7 +139,7 @@ def resumes(
     "Raise `ValueError` unless `folder` holds a run with the same options (but for the number of epochs, and where it runs). False if there is none yet, which is no mistake under torchrun: a restarted job has the same command line."
     from cluster_gcn_nb.runs import read_config
     from cluster_gcn_nb.training import _launched
-    free = 'epochs', 'device', 'root', 'patience', 'memory', *['batch_size'] * _launched()          # with other ranks, other batches: `fit` looks at the steps
+    free = 'epochs', 'device', 'root', 'patience', 'memory', *['batch_size'] * _launched()          # with other ranks, other batches: fit looks at the steps
     if not (Path(folder)/'checkpoint').is_file():
         if not _launched(): raise ValueError(f'there is no run to resume in {folder}')
         print(f'there is no run to resume in {folder} yet: it begins', flush=True)

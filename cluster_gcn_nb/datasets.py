@@ -188,7 +188,7 @@ PLANETOID = {name: {f'ind.{name.lower()}.{part}': blob for part, blob in zip(_PA
 def verified(
     content:bytes, # of a raw file
     file, # its name or path, for the message
-    blob_id:str, # what `git_blob_id` must return
+    blob_id:str, # what git_blob_id must return
 ) -> bytes: # `content`
     "`content`, if it is what its publisher published; else a `ValueError` that names the file."
     found = git_blob_id(content)
@@ -252,7 +252,7 @@ def fetch_missing(
 # %% ../nbs/00_datasets.ipynb #planetoid
 def planetoid(
     name:str, # `'Cora'`, `'CiteSeer'` or `'PubMed'`
-    root=None, # holds `<name>/raw/ind.<name>.*`; see `data_root`
+    root=None, # holds `<name>/raw/ind.<name>.*`; see data_root
     download:bool=True, # may the network be used?
 ) -> Data:
     "A Planetoid graph with the public split and features normalised to sum 1 a node (Yang et al., ICML 2016)."
@@ -324,7 +324,7 @@ def dataset_name(
 # %% ../nbs/00_datasets.ipynb #load_dataset
 def load_dataset(
     name:str, # `'Debian'`, `'DebianTags'`, `'Cora'`, `'CiteSeer'` or `'PubMed'`, in any case
-    root=None, # folder for raw files (see `data_root`); the packaged graphs need none
+    root=None, # folder for raw files (see data_root); the packaged graphs need none
     download:bool=True, # may the network be used for files that are not there?
 ) -> Data: # `x, y, edge_index, train_mask, val_mask, test_mask` and `num_classes`
     "Load a graph by name. Raises `ValueError` (unknown name, file not as published) or `FileNotFoundError` (files cannot be had)."

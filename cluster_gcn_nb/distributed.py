@@ -107,7 +107,7 @@ def _leave():
 
 def join(
     timeout:float=600, # seconds to wait for another rank, the first time
-) -> Ranks|None: # None for a process that is the only one, or inside `alone()`
+) -> Ranks|None: # None for a process that is the only one, or inside alone()
     "The ranks of which this process is one; the first call waits until all have called. `fit`, `evaluate` and `predict` call it."
     if _here['alone']: return None
     if _here['ranks'] is None or not dist.is_initialized() or _here['ranks'].world != id(dist.group.WORLD): _here['ranks'] = Ranks(timeout)
@@ -120,7 +120,7 @@ def alone():
     try: yield
     finally: _here['alone'] -= 1
 
-def is_main_process() -> bool: # is this rank 0, or the only process, or inside `alone()`?
+def is_main_process() -> bool: # is this rank 0, or the only process, or inside alone()?
     if _here['alone']: return True
     return (dist.get_rank() if dist.is_initialized() else int(os.environ['RANK']) if _launched() else 0) == 0
 
@@ -319,7 +319,7 @@ class ClusterSampler(Sampler):
 # %% ../nbs/07_distributed.ipynb #deal
 @patch
 def deal(self:Ranks,
-    loader, # a `ClusterLoader`
+    loader, # a ClusterLoader
 ) -> ClusterLoader: # with the batches of this rank
     "Deal a loader's clusters to the ranks. Raises `TypeError` or `ValueError` for one that cannot be dealt."
     if not isinstance(loader, ClusterLoader): raise TypeError(f'{self.size} ranks share the clusters of a ClusterLoader; how to share the batches of a {type(loader).__name__} is not known')

@@ -111,7 +111,7 @@ def _from_text(path):
 READERS = {'.npz': _from_npz, '.pt': _from_pt, '.csv': _from_text, '.tsv': _from_text, '.txt': _from_text, '.edges': _from_text}
 
 def load_graph(
-    name, # of a dataset (see `load_dataset`), or of a file
+    name, # of a dataset (see load_dataset), or of a file
     root=None, # folder with the raw files of datasets
 ) -> Data: # with `edge_index` and `num_nodes` at least
     "A graph by the name of its dataset or from a file. Raises `ValueError` or `OSError`."

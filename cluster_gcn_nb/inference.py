@@ -88,7 +88,7 @@ def subgraph(self:Block,
 @patch
 def propagate(self:Block,
     z:Tensor, # [num_nodes, width]: of all nodes
-    norm:str, diag_lambda:float=1., # the variant, see `normalize`
+    norm:str, diag_lambda:float=1., # the variant, see normalize
     weighted:bool=True, # count edges by their `edge_weight`, if they have one? False: all as 1, and a node's self-loops as one, as `GCNConv` does
 ) -> Tensor: # [num_rows, width], on `device`
     "The block's rows of $P Z$. On a CPU nothing is gathered: the product reads the rows of `z` where they lie."
@@ -116,8 +116,8 @@ class Step:
 def propagation_step(
     weight:Tensor, # [in, out]
     bias:Tensor|None, # [out]
-    norm:str='sym', diag_lambda:float=1., weighted:bool=True, # see `Block.propagate`
-    finish:Callable|None=None, # see `Step`
+    norm:str='sym', diag_lambda:float=1., weighted:bool=True, # see Block.propagate
+    finish:Callable|None=None, # see Step
 ) -> Step:
     "A step `P X W + b`, in the order that keeps less."
     widens = weight.shape[0] <= weight.shape[1]
@@ -153,7 +153,7 @@ def conv_step(
 
 def steps_of(
     model:nn.Module, # with a method `inference_steps`, or one of PyG's ready-made models
-) -> list: # of `Step`
+) -> list: # of Step
     "A model as steps. Raises `ValueError` for one that is not known to be a sequence of them."
     if own := getattr(model, 'inference_steps', None): return list(own())
     if isinstance(model, GCN): return _gcn_steps(model)
@@ -572,8 +572,8 @@ def run(self:_Predictor, progress=None, everywhere=True):
 
 # %% ../nbs/05_inference.ipynb #predict
 def predict(
-    model:nn.Module, # a `GCN`, one of PyG's ready-made models, or one with `inference_steps`, see above
-    graph, # a `Data`, a `ClusterData` or a `ClusterStore`
+    model:nn.Module, # a GCN, one of PyG's ready-made models, or one with `inference_steps`, see above
+    graph, # a `Data`, a ClusterData or a ClusterStore
     memory=None, # budget for the process's own (anonymous) memory: bytes, or like '2 GB'; None: none
     folder=None, # keeps layers and progress, so that an interrupted run can go on; remove it when you have the logits. Without one, layers that do not fit go to a temporary folder, beside `out` if there is one (else where `TMPDIR` says, which should not be memory)
     out=None, # an `.npy` file for the logits, on a folder that all ranks see; default: in memory

@@ -83,7 +83,7 @@ def row_scales(
     rows:Tensor, # [num_entries]: the row of each entry, from 0
     loop:Tensor, # [num_entries] bool: is it a self-loop?
     values:Tensor|None, # [num_entries]: weights; None: all one
-    norm:str, diag_lambda:float, # see `normalize`
+    norm:str, diag_lambda:float, # see normalize
     dtype:torch.dtype, # of the results
 ) -> tuple: # `left` [n], the inverse of the degree or its root, and `diag` [n], what the diagonal adds to an entry that is there
     "What a propagation matrix is made of; a row's numbers depend on that row alone."
@@ -211,7 +211,7 @@ class GCN(nn.Module):
 
     def forward(self,
         x:Tensor, # [num_nodes, in_channels] float32
-        graph, # `adj_t` (sparse CSR), `edge_index` [2, num_edges] int64, or a `Propagation`
+        graph, # `adj_t` (sparse CSR), `edge_index` [2, num_edges] int64, or a Propagation
     ) -> Tensor: # [num_nodes, out_channels] float32: logits
         "Logits of all nodes of a batch, or of a whole graph."
         P = self.propagation(graph, len(x), x.dtype)

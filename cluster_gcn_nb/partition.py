@@ -223,16 +223,16 @@ def _partition_stream(graph, num_parts, method, seed, num_nodes, edge_weight, no
 
 # %% ../nbs/01_partition.ipynb #partition_graph3
 def partition_graph(
-    data_or_edge_index, # a PyG `Data`, its `edge_index` [2, num_edges] int64, or (for `method='streaming'`) a `ClusterStore`
+    data_or_edge_index, # a PyG `Data`, its `edge_index` [2, num_edges] int64, or (for `method='streaming'`) a ClusterStore
     num_parts, # clusters wanted: 1 to `num_nodes`, or 'auto'
     method='metis', # a name in `METHODS`, or your own assignment [num_nodes]
-    seed:int=0, # same graph, arguments and seed: same partition (but see `kaminpar`)
+    seed:int=0, # same graph, arguments and seed: same partition (but see kaminpar)
     num_nodes:int|None=None, # with a bare `edge_index`; default: the largest number that occurs, plus one
     edge_weight=None, # what it costs to cut an edge: [num_edges] numbers from 0, or the name of such a field; default: all 1
     node_weight=None, # room that a node takes: [num_nodes] numbers from 0, or the name of such a field; default: all 1
-    balance=(), # more to balance: names of fields of the graph or their values, or 'edges'; see `node_constraints`
-    auto:dict|None=None, # with `num_parts='auto'`: arguments of `auto_num_parts`
-    **options, # for the method; see `metis` and `kaminpar`
+    balance=(), # more to balance: names of fields of the graph or their values, or 'edges'; see node_constraints
+    auto:dict|None=None, # with `num_parts='auto'`: arguments of auto_num_parts
+    **options, # for the method; see metis and kaminpar
 ) -> Partition:
     "Cut a graph into `num_parts` clusters, none of them empty. Raises `ValueError` for arguments that make no sense."
     if not isinstance(data_or_edge_index, (Data, Tensor)) and hasattr(data_or_edge_index, 'neighbours'):
@@ -404,8 +404,8 @@ def _fingerprint(task):
     return sha.hexdigest()
 
 def fingerprint(
-    data, num_parts, # as for `partition_graph`
-    **arguments, # of `partition_graph`
+    data, num_parts, # as for partition_graph
+    **arguments, # of partition_graph
 ) -> str: # 64 hexadecimal digits
     "SHA-256 of a graph's edges, of its weights, and of a partitioner's arguments. Raises `ValueError`."
     return _fingerprint(_task(data, num_parts, **arguments))
@@ -416,7 +416,7 @@ def cached_partition(
     num_parts, # clusters wanted, or 'auto'
     folder, # where partitions are kept
     prefix:str|None=None, # of the file's name; default: the method
-    **arguments, # of `partition_graph`
+    **arguments, # of partition_graph
 ) -> Partition:
     "`partition_graph`, but what was computed before is read from `folder`."
     task = _task(data, num_parts, **arguments)

@@ -159,7 +159,7 @@ def metis(
 # %% ../nbs/00c_partitioners.ipynb #parhip
 def write_parhip(
     path, # of the file
-    adj:sp.csr_array, # as for `metis`
+    adj:sp.csr_array, # as for metis
     node_weight:np.ndarray|None=None, # [num_nodes] integers from 0
 ):
     "Write a graph in ParHIP's binary format, 64 bits for places and weights, 32 for nodes."
@@ -184,7 +184,7 @@ def _call_kaminpar(path, num_parts, seed, num_threads, preset, epsilon):
     return np.array(kaminpar.KaMinPar(num_threads, kaminpar.context_by_name(preset)).compute_partition(graph, num_parts, epsilon))
 
 def kaminpar(
-    adj:sp.csr_array, # as for `metis`
+    adj:sp.csr_array, # as for metis
     num_parts:int, # clusters wanted
     seed:int=0, # with one thread: same seed, same partition
     node_weight:np.ndarray|None=None, # [num_nodes, 1] integers from 0

@@ -57,7 +57,7 @@ def _known(data, multi_label, classes):
 def prediction_table(
     data:Data, # the graph
     logits:Tensor, # [num_nodes, num_classes]
-    classes=None, # their names; default: `class_names`
+    classes=None, # their names; default: class_names
     multi_label:bool|None=None, # may a node have many labels? Default: by the shape of the graph's labels
     all_probabilities:bool=False, # one more column for each class?
 ) -> dict: # columns by name, one entry a node
@@ -137,7 +137,7 @@ def _all_logits(model, data, device, memory):
 _MODEL = dict(hidden='hidden_channels', num_layers='num_layers', dropout='dropout', norm='norm', diag_lambda='diag_lambda', layer_norm='layer_norm', residual='residual')
 
 def make_model(
-    config:dict, # `hidden`, `num_layers`, `dropout`, `norm`, `diag_lambda`, `layer_norm`, `residual`; what is missing is as in `GCN`
+    config:dict, # `hidden`, `num_layers`, `dropout`, `norm`, `diag_lambda`, `layer_norm`, `residual`; what is missing is as in GCN
     num_features:int, num_classes:int,
 ) -> GCN:
     "The model that a configuration describes, with new weights."
@@ -145,7 +145,7 @@ def make_model(
 
 def save_run(
     out:Path, # a folder that exists
-    config:dict, # of the run: plain values, those of `make_model` among them
+    config:dict, # of the run: plain values, those of make_model among them
     model:GCN, data:Data, history,
 ):
     "Write config, history, curves, weights and predictions of a run to `out`; of several ranks, all take part, and rank 0 writes."
@@ -165,7 +165,7 @@ def save_run(
 
 # %% ../nbs/04a_runs.ipynb #load
 def load_run(
-    folder, # that `save_run` has written
+    folder, # that save_run has written
 ) -> tuple: # `(model, config)`; the model in evaluation mode
     "The model of a run. Raises `FileNotFoundError` for a folder that holds none, `ValueError` for one that does not fit or is damaged."
     folder, config = Path(folder), read_config(folder)
@@ -183,10 +183,10 @@ def load_run(
 # %% ../nbs/04a_runs.ipynb #predict
 def predict_graph(
     folder, # of a run
-    data, # a graph with features `x` like those that the run was trained on: a `Data` or a `ClusterStore`
+    data, # a graph with features `x` like those that the run was trained on: a `Data` or a ClusterStore
     device='cpu', # where to compute
-    all_probabilities:bool=False, # see `prediction_table`
-    memory=None, # budget of the process, like '2 GB': see `predict`; a store is predicted layer by layer in any case
+    all_probabilities:bool=False, # see prediction_table
+    memory=None, # budget of the process, like '2 GB': see predict; a store is predicted layer by layer in any case
 ) -> dict: # columns by name, one entry a node
     "The predictions of a run's model for a graph. Raises `ValueError` if the features do not fit."
     model, config = load_run(folder)

@@ -23,7 +23,7 @@ def csr_tensor(
     values:Tensor|None=None, # [num_entries]; default: ones, float32
     num_cols:int|None=None, # default: as many as rows
     check:bool=True, # look whether the numbers make a matrix? Products with others read memory that is not theirs
-    **known, # noted on it: `is_symmetric`, its own transpose; `is_fixed`, comes again each epoch (all default to False)
+    **known, # noted on it: is_symmetric, its own transpose; `is_fixed`, comes again each epoch (all default to False)
 ) -> Tensor: # [num_rows, num_cols] sparse CSR; int32 indices where they suffice, since they are half to read
     "A sparse CSR tensor that knows `is_symmetric`, `is_fixed`, and `is_unweighted` (all values are one). Raises `ValueError` if a `check` fails."
     dtype = torch.int32 if len(cols) < 2**31 else torch.int64
@@ -39,7 +39,7 @@ def csr_tensor(
 
 def checked(
     matrix:Tensor, # sparse CSR, from anywhere
-) -> Tensor: # itself, if it is from `csr_tensor`; else a checked one
+) -> Tensor: # itself, if it is from csr_tensor; else a checked one
     "A matrix that can be multiplied without harm. Raises `ValueError` for one that is none."
     if hasattr(matrix, 'is_unweighted'): return matrix
     return csr_tensor(matrix.crow_indices(), matrix.col_indices(), matrix.values(), matrix.shape[1])
@@ -64,7 +64,7 @@ def scipy_csr(
 
 def from_scipy(
     matrix:sp.csr_array, # [n, m]
-    **known, # see `csr_tensor`
+    **known, # see csr_tensor
 ) -> Tensor: # [n, m] sparse CSR
     "SciPy's rows as a tensor; values are not copied."
     return csr_tensor(matrix.indptr, matrix.indices, torch.from_numpy(matrix.data), matrix.shape[1], check=False, **known)
@@ -200,7 +200,7 @@ def mirror_difference(
 def is_symmetric(
     edge_index:np.ndarray, # [2, num_edges] integers, not negative
     weight:np.ndarray|None=None, # [num_edges] numbers
-    **options, # of `mirror_difference`
+    **options, # of mirror_difference
 ) -> bool:
     "Does every edge have its mirror image, with the same weight?"
     return mirror_difference(edge_index, weight, **options) == 0

@@ -498,7 +498,7 @@ class ClusterStore(ClusterData):
     reads_ahead, recursive, keep_inter_cluster_edges = True, False, False
 
     def __init__(self,
-        path, # of the folder that `ClusterStore.write` made
+        path, # of the folder that ClusterStore.write made
     ):
         self.path = Path(path).absolute()
         self.about, self.fingerprint = _read_meta(self.path)
@@ -603,8 +603,8 @@ def _sparse(self:ClusterStore):
 # %% ../nbs/06_storage.ipynb #store-write
 @patch_to(ClusterStore, cls_method=True)
 def write(cls,
-    data, # a PyG `Data` (its tensors may be memory-mapped), or a `GraphStream`
-    partition, # a `Partition`, or the cluster of each node [num_nodes]; None: a single cluster, nodes in the order in which they are
+    data, # a PyG `Data` (its tensors may be memory-mapped), or a GraphStream
+    partition, # a Partition, or the cluster of each node [num_nodes]; None: a single cluster, nodes in the order in which they are
     path, # of the folder to make
     features:str|None=None, # number format of `x` on disk: 'float32', 'float16' or 'bfloat16' (batches have the type that `x` had); default: as it is
     sparse_format:str='csr', # edges sorted by source ('csr') or by target ('csc')

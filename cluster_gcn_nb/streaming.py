@@ -259,7 +259,7 @@ def _join_clusters(sketch, load, num_parts, seed, imbalance):
 
 # %% ../nbs/00d_streaming.ipynb #stream-parts
 def stream_parts(
-    neighbours:Callable, # of `(start, stop)`: `indptr` [stop - start + 1] int64 from 0, `cols` [entries] int32, `weights` [entries] integers from 1, or None; rows of a symmetric matrix, see `rows_of`
+    neighbours:Callable, # of `(start, stop)`: `indptr` [stop - start + 1] int64 from 0, `cols` [entries] int32, `weights` [entries] integers from 1, or None; rows of a symmetric matrix, see rows_of
     num_nodes:int, # rows
     num_entries:int, # of all rows together
     num_parts:int, # clusters wanted
@@ -314,7 +314,7 @@ def clusters(self:_Stream, num_parts, limit, seed, imbalance, kept):
 
 # %% ../nbs/00d_streaming.ipynb #stream-cut
 def stream_cut(
-    neighbours:Callable, # as for `stream_parts`
+    neighbours:Callable, # as for stream_parts
     num_nodes:int,
     num_entries:int,
     part:np.ndarray, # [num_nodes] integers: the cluster of each node
@@ -326,11 +326,11 @@ def stream_cut(
 # %% ../nbs/00d_streaming.ipynb #streaming
 @delegates(stream_parts)
 def streaming(
-    adj:sp.csr_array, # as for `metis`
+    adj:sp.csr_array, # as for metis
     num_parts:int, # clusters wanted
     seed:int=0, # same seed, same partition
     node_weight:np.ndarray|None=None, # [num_nodes, 1] integers from 0
-    **kwargs, # of `stream_parts`: `passes`, `imbalance`, `start`, `kept`, `block_entries`
+    **kwargs, # of stream_parts: `passes`, `imbalance`, `start`, `kept`, `block_entries`
 ) -> np.ndarray: # [num_nodes] int32
     "`stream_parts` for a graph in memory: small clusters, METIS on a sketch of them, Fennel's rule."
     _check_input(adj, num_parts, None)

@@ -125,8 +125,8 @@ def train_step(
     device='cpu', # where to compute
     precision:str='float32', # or `'bfloat16'`: dense and sparse products in 16 bits, weights and loss in 32
     clip:float|None=None, # largest norm of the gradient; a longer one is shortened (Pascanu et al., 2013)
-    class_weight:Tensor|None=None, # [num_classes], on `device`: see `node_loss`
-    replica=None, # a `Replica` of the model: one step of all ranks, each with its own batch
+    class_weight:Tensor|None=None, # [num_classes], on `device`: see node_loss
+    replica=None, # a Replica of the model: one step of all ranks, each with its own batch
 ) -> tuple: # `(loss, number of training nodes)`: `(0., 0)` for a batch without any, which changes nothing
     "One step of gradient descent on one batch. Raises `FloatingPointError`, before any weight is changed, if the loss or its gradient is not finite."
     check_precision(precision)
@@ -187,10 +187,10 @@ def _labels_of(data): # -> `Data` with labels and masks at least
 # %% ../nbs/04_training.ipynb #evaluate
 def evaluate(
     model:nn.Module,
-    data, # the whole graph (or a batch): a `Data` with `x`, `y`, masks, and `edge_index` or `adj_t`; or a `ClusterStore`
+    data, # the whole graph (or a batch): a `Data` with `x`, `y`, masks, and `edge_index` or `adj_t`; or a ClusterStore
     device=None, # default: where the model is
-    metric:str|None=None, # see `score`
-    memory=None, # budget of the process, like '2 GB': see `predict`
+    metric:str|None=None, # see score
+    memory=None, # budget of the process, like '2 GB': see predict
 ) -> Scores:
     "Score `model` on the training, validation and test nodes of `data`; the model's mode is left as it was. A store, or a graph with a budget, is predicted layer by layer, by all ranks together; else rank 0 does it. All get the scores."
     ranks = _ranks()
@@ -300,7 +300,7 @@ class Run(Patched):
     settings:dict                  # what the numbers depend on, by name
     history:History = field(default_factory=History)
     best:dict|None = None          # the weights that scored best on the validation nodes
-    step_options:dict = field(default_factory=dict) # of `train_step`
+    step_options:dict = field(default_factory=dict) # of train_step
     memory:object = None           # budget of the process, for evaluations
     ranks:Any = None               # the `Ranks` that train together, if this process is not alone
     replica:Any = None             # the model among them
@@ -508,29 +508,29 @@ def check_budget(run:Run, memory):
 # %% ../nbs/04_training.ipynb #fit
 def fit(
     model:nn.Module, # any module that maps `(x, edge_index)`, or `(x, adj_t)` if it has `takes_adj_t`, to logits
-    loader, # batches, for instance a `ClusterLoader`
-    data=None, # the whole graph, for evaluation: a `Data` or a `ClusterStore`; None: none
+    loader, # batches, for instance a ClusterLoader
+    data=None, # the whole graph, for evaluation: a `Data` or a ClusterStore; None: none
     epochs:int=50, # passes over the loader
     lr:float=.01, # learning rate of Adam
     weight_decay:float=5e-4, # L2 penalty of Adam
     warmup:int=40, # steps over which the learning rate grows to its full value
     optimizer:torch.optim.Optimizer|None=None, # instead of Adam; then `lr`, `weight_decay` and `warmup` do not count
     eval_every:int=1, # epochs between evaluations; the last epoch is always evaluated
-    device:str='auto', # see `pick_device`; the model stays there
+    device:str='auto', # see pick_device; the model stays there
     seed:int|None=None, # of shuffling and dropout
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
-    precision:str='float32', # of products: see `train_step`
+    precision:str='float32', # of products: see train_step
     *, schedule='constant', # of the learning rate after the warm-up: see `learning_rates`
     clip:float|None=None, # largest norm of the gradient
-    class_weight=None, # `'balanced'`, or numbers [num_classes]: see `class_weights`
-    metric:str|None=None, # what is scored: see `score`
+    class_weight=None, # `'balanced'`, or numbers [num_classes]: see class_weights
+    metric:str|None=None, # what is scored: see score
     patience:int|None=None, # stop after so many evaluations without a better validation score
     restore_best:bool=True, # end with the weights that scored best on the validation nodes?
     checkpoint=None, # a file for the state of the run, written every `checkpoint_every` epochs and at the end
     checkpoint_every:int=1, # epochs
     resume:bool=False, # go on from the checkpoint if there is one?
-    callbacks=(), # function of a `Run`, or several, called after each epoch (by rank 0, if there are several); one that returns True ends the training
-    memory=None, # budget for the process's own (anonymous) memory, like '2 GB'; evaluations go layer by layer then, see `predict`
+    callbacks=(), # function of a Run, or several, called after each epoch (by rank 0, if there are several); one that returns True ends the training
+    memory=None, # budget for the process's own (anonymous) memory, like '2 GB'; evaluations go layer by layer then, see predict
 ) -> History:
     "Train `model` on batches of clusters and evaluate it on the whole graph; under torchrun, on all ranks together. Raises `FloatingPointError` when the loss is no number any more, `ValueError` for a budget that is too small."
     check_precision(precision)
