@@ -3,7 +3,7 @@ import base64, json, re, sys
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
-images = Path('nbs/index_files')
+images = Path('nbs/images')
 
 
 def text_of(output):

@@ -134,12 +134,13 @@ def plot_clusters(
     ax:Axes|None=None,
     title:str='',
 ) -> Axes:
-    "A small graph by cluster: edges inside clusters in their colour, edges between them black."
+    "A small graph by cluster: edges inside clusters in their colour, edges between them black. Every eighth cluster has the same colour."
     ax, part = _axes(ax, figsize=(3.4, 3.6)), np.asarray(partition.assignment)
     (src, dst), place = np.asarray(edge_index), _places(part, partition.num_parts)
     chosen = np.isin(part, np.arange(partition.num_parts) if clusters is None else np.asarray(clusters))
     seen, inside = chosen[src] & chosen[dst], part[src] == part[dst]
-    colour = np.array([to_rgb(PALETTE[c % len(PALETTE)]) for c in part])
+    colours = [*PALETTE[:6], '#882255', '#999933']              # neither black, which links are, nor what is faint on white
+    colour = np.array([to_rgb(colours[c % 8]) for c in part])
     for edges, style in ((~seen, dict(colors='0.9', lw=.5)), (seen & inside, dict(colors=colour[src[seen & inside]], lw=1)),
                          (seen & ~inside & links, dict(colors='k', lw=.9))):
         ax.add_collection(LineCollection(list(np.stack([place[src[edges]], place[dst[edges]]], 1)), zorder=1, **style))
