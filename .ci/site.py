@@ -15,7 +15,8 @@ import yaml
 here = Path(__file__).resolve().parent
 DOCUMENTS = ('README.md', 'CHANGELOG.md', 'CONTRIBUTING.md')
 
-# What Quarto's reference lists and this site could want; a misspelt key is one that Quarto would silently ignore.
+# What Quarto's reference lists and this site could want: keys by the key that they are below, and the values of those that
+# have few. A misspelt one is one that Quarto would silently ignore.
 KNOWN_KEYS = {
     '': 'project format website metadata-files lang execute',
     'project': 'type output-dir preview resources render',
@@ -23,13 +24,22 @@ KNOWN_KEYS = {
     'format.html': 'theme css toc toc-depth toc-title toc-expand keep-md code-copy code-overflow code-fold code-tools anchor-sections smooth-scroll '
                    'link-external-newwindow link-external-icon html-math-method fig-align lightbox grid include-in-header',
     'format.html.theme': 'light dark',
-    'format.commonmark': '',
+    'format.html.grid': 'body-width sidebar-width margin-width gutter-width',
     'website': 'title description site-url repo-url repo-branch repo-subdir repo-actions favicon image twitter-card open-graph navbar sidebar '
                'search page-navigation page-footer back-to-top-navigation bread-crumbs reader-mode',
+    'website.search': 'location type limit collapse-after copy-button show-item-context',
+    'website.page-footer': 'left center right background border',
     'website.navbar': 'background foreground title logo left right search collapse pinned',
-    'website.sidebar': 'style contents title search collapse-level background pinned align',
-    'item': 'href text icon section contents aria-label file',
+    'website.sidebar': 'style contents title search collapse-level background pinned align logo',
+    'item': 'href text icon section contents aria-label file menu',
 }
+_themes = ('cerulean cosmo cyborg darkly flatly journal litera lumen lux materia minty morph pulse quartz sandstone simplex sketchy slate solar '
+           'spacelab superhero united vapor yeti zephyr')
+KNOWN_VALUES = {'project.type': 'website', 'format.html.code-overflow': 'wrap scroll', 'format.html.theme.light': _themes, 'format.html.theme.dark': _themes,
+                'website.repo-actions': 'source edit issue none', 'website.sidebar.style': 'floating docked', 'format.html.toc-depth': '1 2 3 4 5 6',
+                **{key: 'True False' for key in ('format.html.toc', 'format.html.keep-md', 'website.twitter-card', 'website.open-graph', 'website.page-navigation',
+                                                 'website.back-to-top-navigation', 'website.search', 'website.navbar.search')}}
+FILE_KEYS = set('href file logo favicon image css include-in-header resources'.split())
 DIRECTIVES = set('hide hide_input export exports exporti exec_doc default_exp eval echo output code-fold code-summary fig-alt slow cuda debian'.split())
 
 
@@ -70,12 +80,18 @@ def fenced(text, kind):
 def output_markdown(output, asis, alt, picture):
     "One output of a cell; `picture(png)` stores a picture and returns its address, `alt` says what is seen."
     text, data = ''.join(output.get('text', '')), output.get('data', {})
-    if output['output_type'] == 'error': raise ValueError(f'a committed error: {output["ename"]}')
+    if output['output_type'] == 'error': raise ValueError(f'a cell ended in {output["ename"]}, and that is committed')
+    if output.get('name') == 'stderr' and 'warning' in text.lower(): raise ValueError(f'a warning is committed: {text[:80]}')
+    if data and not data.keys() & {'image/png', 'text/html', 'text/markdown', 'text/plain'}: raise ValueError(f'no way to show {list(data)}')
     if 'image/png' in data:
         width = output['metadata'].get('image/png', {}).get('width')
         return f'![{alt}]({picture("".join(data["image/png"]))}){{{f"width={width}" if width else ".plain"}}}'
     if 'text/html' in data: return f'\n```{{=html}}\n{"".join(data["text/html"])}\n```\n'
-    if 'text/markdown' in data: return ''.join(data['text/markdown'])
+    if 'text/markdown' in data:
+        text = ''.join(data['text/markdown'])
+        for block in re.findall('^```.*?^```', text, re.M | re.S):
+            if link := re.search(r'\S*\]\(http\S*', block): raise ValueError(f'{link[0]}: backticks around a public name in the comment of a parameter, of which nbdev makes a link that is none')
+        return text
     text = text or ''.join(data.get('text/plain', ''))
     return text if asis else f'::: {{.cell-output}}\n{fenced(text.rstrip(), "text")}\n:::' if text.strip() else ''
 
@@ -104,7 +120,7 @@ def pandoc(markdown, *options, reader='markdown-implicit_figures', kept=None):
     if kept and (kept/key).exists(): return (kept/key).read_text(encoding='utf-8')
     done = subprocess.run([pypandoc.get_pandoc_path(), '-f', reader, '-t', 'html5', '--mathml', '--fail-if-warnings', *options],
                           input=markdown, capture_output=True, text=True)
-    if done.returncode or done.stderr: raise ValueError(' '.join(done.stderr.split()))
+    if done.returncode or done.stderr: raise ValueError(f'pandoc: {" ".join(done.stderr.split())}')
     if kept:
         kept.mkdir(exist_ok=True)
         (kept/key).write_text(done.stdout, encoding='utf-8')
@@ -133,7 +149,7 @@ class Page(HTMLParser):
         if self.inside and self.inside[-1] == tag: self.inside.pop()
 
     def handle_data(self, data):
-        if not self.inside: self.broken += re.findall(r'\S*\]\(\S*', data)
+        if not self.inside: self.broken += re.findall(r'\S*\]\(\S*|\S*\]\[\S*', data)
 
 
 def front_matter(nb):
@@ -184,10 +200,12 @@ class Site:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(base64.b64decode(png))
             return file.relative_to(target.parent).as_posix()
-        markdown, template = to_markdown(self.nbs[path], picture), here/'page.html'
-        if not self.colours: markdown = re.sub(r'^(```+) ?{?\.?(?:python|sh|bash)}?$', r'\1', markdown, flags=re.M)       # most of pandoc's time goes into them
-        try: html = pandoc(markdown, '--standalone', f'--template={template}', '--toc', '--toc-depth=3', kept=self.proc/'.pandoc')
-        except ValueError as e: return self.say(path, f'pandoc: {e}')
+        template = here/'page.html'
+        try:
+            markdown = to_markdown(self.nbs[path], picture)
+            if not self.colours: markdown = re.sub(r'^(```+) ?{?\.?(?:python|sh|bash)}?$', r'\1', markdown, flags=re.M)       # most of pandoc's time goes into them
+            html = pandoc(markdown, '--standalone', f'--template={template}', '--toc', '--toc-depth=3', kept=self.proc/'.pandoc')
+        except ValueError as e: return self.say(path, str(e))
         given = dict(up='../' * path.count('/'), nav=self.navigation(path), site=self.website['title'], repo=self.website['repo-url'],
                      css=self.config['format']['html'].get('css', ''), favicon=self.website.get('favicon', ''))
         html = re.sub(r'@@(\w+)@@', lambda m: given[m[1]], html)
@@ -214,21 +232,26 @@ class Site:
 
 # Checks
 
+def leaves(node, where=''):
+    "Pairs of a dotted key and its value, for all values in the settings; items of a menu are below `item`."
+    for key, value in node.items():
+        inner = f'{where}.{key}'.lstrip('.')
+        yield inner, value
+        if isinstance(value, dict): yield from leaves(value, inner)
+        for item in value if isinstance(value, list) else []:
+            if isinstance(item, dict): yield from leaves(item, 'item')
+
+
 def check_keys(site):
-    "Keys of the settings, and of cells, that nobody knows."
-    def walk(node, where):
-        known = KNOWN_KEYS[where].split()
-        for key, value in node.items():
-            inner = f'{where}.{key}'.lstrip('.')
-            if key not in known: site.say('_quarto.yml', f'{inner}: a key that Quarto does not know')
-            elif isinstance(value, dict) and inner in KNOWN_KEYS: walk(value, inner)
-            elif key in ('contents', 'left', 'right'): items(value, inner)
-    def items(values, where):
-        for item in values:
-            if not isinstance(item, dict): continue
-            for key in item.keys() - set(KNOWN_KEYS['item'].split()): site.say('_quarto.yml', f'{where}: {key}: a key that Quarto does not know')
-            items(item.get('contents', []), where)
-    walk(site.config, '')
+    "Keys and values of the settings that Quarto would not know, and files that are not there."
+    for path, value in [('', site.config), *leaves(site.config)]:
+        above, _, key = path.rpartition('.')
+        if path and key not in KNOWN_KEYS[above].split() if above in KNOWN_KEYS else bool(above): site.say('_quarto.yml', f'{path}: a key that Quarto does not know')
+        if isinstance(value, dict) and path not in KNOWN_KEYS: site.say('_quarto.yml', f'{path}: has no keys below it')
+        for one in value if isinstance(value, list) else [value]:
+            if path in KNOWN_VALUES and not isinstance(one, dict) and str(one) not in KNOWN_VALUES[path].split(): site.say('_quarto.yml', f'{path}: {one}: a value that Quarto does not know')
+            if key in FILE_KEYS and isinstance(one, str) and not urlsplit(one).scheme and one not in site.nbs and not (site.proc/one).exists():
+                if not (key in ('href', 'file') and one in [entry for _, entry, _ in site.entries()]): site.say('_quarto.yml', f'{key}: {one}: no such file')
 
 
 def check_directives(site, root):
@@ -254,8 +277,8 @@ def check_sidebar(site, root):
         if entry not in site.nbs: site.say('_quarto.yml', f'sidebar: {entry}: no such page')
         if entries.count(entry) > 1: site.say('_quarto.yml', f'sidebar: {entry}: more than once')
     for path in site.nbs.keys() - set(entries): site.say('_quarto.yml', f'sidebar: {path} is missing')
-    for key, file in (('css', site.config['format']['html'].get('css')), ('favicon', site.website.get('favicon')), ('image', site.website.get('image'))):
-        if file and not (site.proc/file).exists(): site.say('_quarto.yml', f'{key}: {file}: no such file')
+    for path in files_of(site.proc):
+        if path.suffix in ('.md', '.qmd'): site.say(path.relative_to(site.proc).as_posix(), 'Quarto would make a page of it that is not checked here')
     link = root/'nbs'/'_quarto.yml'
     if not link.is_symlink() or link.resolve() != (root/'_quarto.yml').resolve(): site.say('nbs/_quarto.yml', 'should be a symbolic link to ../_quarto.yml')
 
@@ -266,6 +289,7 @@ def anchor_missing(page, anchor): return anchor and anchor not in page.ids
 def check_link(site, root, where, base, link, pages, document=False):
     "One link of a page (`base`: its folder); links to other hosts are only read, not followed."
     url, fragment = urlsplit(link), unquote(urlsplit(link).fragment)
+    if not link: return site.say(where, 'a link to nowhere')
     own, repo = site.website['site-url'].rstrip('/'), site.website['repo-url'].rstrip('/')
     if link == own or link.startswith(f'{own}/'):
         target = unquote(link[len(own):].split('#')[0]).lstrip('/') or 'index.html'
@@ -273,8 +297,9 @@ def check_link(site, root, where, base, link, pages, document=False):
         if path is None: return site.say(where, f'{link}: no such page')
         if path in pages and anchor_missing(pages[path], fragment): site.say(where, f'{link}: no such anchor')
     elif link == repo or link.startswith(f'{repo}/'):
-        match = re.match(r'/(?:blob|tree|raw)/[^/]+/(.*)', url.path[len(urlsplit(repo).path):])
-        if match and not (root/unquote(match[1])).exists(): site.say(where, f'{link}: no such file in the repository')
+        match = re.match(r'/(?:blob|tree|raw)/([^/]+)/(.*)', url.path[len(urlsplit(repo).path):])
+        if match and match[1] != site.website['repo-branch']: site.say(where, f'{link}: the branch is {site.website["repo-branch"]}')
+        elif match and not (root/unquote(match[2])).exists(): site.say(where, f'{link}: no such file in the repository')
     elif url.scheme in ('http', 'https', 'mailto'):
         if url.scheme != 'mailto' and '.' not in url.netloc: site.say(where, f'{link}: not an address')
     elif url.scheme or link.startswith('/'): site.say(where, f'{link}: neither relative nor http')
@@ -282,8 +307,8 @@ def check_link(site, root, where, base, link, pages, document=False):
         if anchor_missing(pages[where], fragment): site.say(where, f'{link}: no such anchor')
     else:
         wanted = os.path.normpath(os.path.join(base, unquote(url.path)))
-        page = wanted.removeprefix('nbs/') if document else wanted
-        if page in site.nbs:
+        pages_of = {f'nbs/{path}': path for path in site.nbs} if document else {**{t: p for p, t in site.targets.items()}, **{p: p for p in site.nbs}}
+        if page := pages_of.get(wanted):
             if page in pages and anchor_missing(pages[page], fragment): site.say(where, f'{link}: no such anchor')
         elif wanted.startswith('..') or not ((root if document else site.out)/wanted).exists(): site.say(where, f'{link}: no such file')
 
@@ -295,11 +320,11 @@ def check_links(site, root):
         site.say('pages', 'no name in backticks has become a link to its documentation: is the package installed (pip install -e .)?')
     for path, page in site.pages.items():
         for link in dict.fromkeys(page.links + page.images): check_link(site, root, path, os.path.dirname(path), link, site.pages)
-        for text in dict.fromkeys(page.broken): site.say(path, f'{text}: a link inside a link? (backticks around a public name make one)')
+        for text in dict.fromkeys(page.broken): site.say(path, f'{text}: a link that is none (backticks around a public name make one, inside a link, too)')
     for name in DOCUMENTS:
         if not (root/name).exists(): site.say(name, 'no such file'); continue
         try: page = Page(pandoc((root/name).read_text(encoding='utf-8'), reader='gfm'))
-        except ValueError as e: site.say(name, f'pandoc: {e}'); continue
+        except ValueError as e: site.say(name, str(e)); continue
         for link in dict.fromkeys(page.links + page.images): check_link(site, root, name, '', link, {**site.pages, name: page}, document=True)
 
 

@@ -520,7 +520,7 @@ def fit(
     seed:int|None=None, # of shuffling and dropout
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
     precision:str='float32', # of products: see train_step
-    *, schedule='constant', # of the learning rate after the warm-up: see `learning_rates`
+    *, schedule='constant', # of the learning rate after the warm-up: see learning_rates
     clip:float|None=None, # largest norm of the gradient
     class_weight=None, # `'balanced'`, or numbers [num_classes]: see class_weights
     metric:str|None=None, # what is scored: see score
