@@ -9,7 +9,7 @@ __all__ = ['PLANETOID_URL', 'PLANETOID', 'DATASETS', 'homophily', 'GraphStats', 
 
 # %% ../nbs/00_datasets.ipynb #imports
 import hashlib, http.client, json, os, tempfile, urllib.request, warnings, zipfile, zlib
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from importlib.resources import files
@@ -111,7 +111,10 @@ def tf_idf(
 # %% ../nbs/00_datasets.ipynb #names
 class Names:
     "Names of all nodes of a graph: `names[5]`, `names[2:4]`, `names[batch.n_id]`, `names[data.test_mask]`, `names.index('gimp')`."
-    def __init__(self, names): self._names = names if isinstance(names, Sequence) else list(names)         # those of a store are in its files
+    def __init__(self, names):
+        if isinstance(names, (str, bytes)): raise TypeError(f'names should be one text a node, in a list, not a {type(names).__name__}')
+        lazy = isinstance(names, Sequence) and not isinstance(names, (MutableSequence, tuple))           # those of a store are in its files
+        self._names = names if lazy else list(names)
     def __len__(self): return len(self._names)
     def __repr__(self): return f'Names({len(self)})'
     def __getitem__(self, i):
