@@ -415,6 +415,8 @@ class ClusterLoader(torch.utils.data.DataLoader):
         keep_batches:bool=False, # keep all batches in memory? Only where they are the same each epoch; not with workers
         **kwargs, # of `torch.utils.data.DataLoader`: `batch_size` (clusters in a batch), `shuffle`, `drop_last`, `num_workers`, ...
     ):
+        if not isinstance(cluster_data, ClusterData) and not (hasattr(cluster_data, 'reads_ahead') and callable(getattr(cluster_data, 'batch', None))):
+            raise TypeError(f'the clusters should be a ClusterData or a ClusterStore, not a {type(cluster_data).__name__}; ClusterData(data, num_parts) cuts a graph into them')
         if keep_batches and kwargs.get('shuffle') and kwargs.get('batch_size', 1) != 1:
             raise ValueError('keep_batches=True with shuffle=True needs batch_size=1: other batches are new each epoch')
         if keep_batches and (kwargs.get('batch_size', 1) is None or not {'sampler', 'batch_sampler'}.isdisjoint(kwargs)):
