@@ -319,9 +319,10 @@ def dataset_name(
 ) -> str: # as its source spells it
     "The proper spelling of a dataset's name; a `ValueError` lists the known ones."
     import difflib
+    if not isinstance(name, str): raise TypeError(f"the name of a dataset should be a text, such as 'Debian', not a {type(name).__name__}")
     known = {k.lower(): k for k in DATASETS}
-    if str(name).lower() in known: return known[name.lower()]
-    close = difflib.get_close_matches(str(name).lower(), known, n=1)
+    if name.lower() in known: return known[name.lower()]
+    close = difflib.get_close_matches(name.lower(), known, n=1)
     raise ValueError(f"there is no dataset {name!r}{f'; did you mean {known[close[0]]!r}?' if close else '.'} Known: {', '.join(DATASETS)}")
 
 # %% ../nbs/00_datasets.ipynb #load_dataset
@@ -330,7 +331,7 @@ def load_dataset(
     root=None, # folder for raw files (see data_root); the packaged graphs need none
     download:bool=True, # may the network be used for files that are not there?
 ) -> Data: # `x, y, edge_index, train_mask, val_mask, test_mask` and `num_classes`
-    "Load a graph by name. Raises `ValueError` (unknown name, file not as published) or `FileNotFoundError` (files cannot be had)."
+    "Load a graph by name. Raises `ValueError` (unknown name, file not as published), `TypeError` (no name), or `FileNotFoundError` (files cannot be had)."
     name = dataset_name(name)
     source = DATASETS[name]
     return Debian(source)[0] if isinstance(source, str) else source(name, root, download)

@@ -56,11 +56,13 @@ def _from_pt(path):
 # %% ../nbs/00a_files.ipynb #text
 HEADERS = {'source', 'src', 'from', 'u', 'node1', 'id1', 'head', 'start', 'a'}
 
-def _lines(path):
-    "The lines of a text that hold something."
+def _numbered(path):
+    "The lines of a text that hold something, with their numbers in the file."
     with (gzip.open if path.name.lower().endswith('.gz') else open)(path, 'rt', encoding='utf-8-sig') as f:
-        for line in f:
-            if line.strip() and line.lstrip()[0] not in '#%': yield line
+        for number, line in enumerate(f, 1):
+            if line.strip() and line.lstrip()[0] not in '#%': yield number, line
+
+def _lines(path): return (line for _, line in _numbered(path))
 
 def _is_number(text, kind=int):
     try: kind(text)
@@ -87,15 +89,29 @@ def _layout(path):
     return separator, len(rows[0]), all(map(whole, rows)), header
 
 # %% ../nbs/00a_files.ipynb #from-text
+def _check_lines(path, separator, columns, numbered, header):
+    "Raise a `ValueError` for the first line that is laid out otherwise than the first edge."
+    for number, line in islice(_numbered(path), int(header), None):
+        row, at = _split(line, separator), f'{path}, line {number} reads {line.strip()[:60]!r}'
+        if len(row) != columns: raise ValueError(f'{at}: each edge should have {columns} columns, as the first one has, not {len(row)}')
+        if numbered and not all(map(_is_number, row[:2])): raise ValueError(f'{at}: nodes should be integers, as those of the first edges are')
+        if columns == 3 and not _is_number(row[2], float): raise ValueError(f'{at}: its third column, the weight, should be a number')
+
 def _from_text(path):
     "A `Data` from a list of edges."
+    with path.open('rb') as f: start = f.read(2)
+    if path.suffix.lower() == '.gz' and start not in (b'', b'\x1f\x8b'): raise ValueError(f'{path} is not compressed by gzip, as its ending says: name it {path.stem}, or compress it')
+    layout = None
     try:
-        separator, columns, numbered, header = _layout(path)
+        layout = separator, columns, numbered, header = _layout(path)
         table = np.loadtxt(islice(_lines(path), int(header), None), dtype=np.int64 if numbered and columns == 2 else str, delimiter=separator, comments=None, quotechar='"', ndmin=2)
         if table.dtype.kind == 'U': table = np.char.strip(table)
         ends, weight = table[:, :2].astype(np.int64) if numbered else table[:, :2], table[:, 2].astype(np.float64) if columns == 3 else None
-    except (UnicodeDecodeError, gzip.BadGzipFile) as error: raise ValueError(f'{path} is no text in UTF-8: {error}') from None
-    except (ValueError, OverflowError, EOFError, zlib.error, csv.Error) as error: raise ValueError(f'{path}: {str(error).removeprefix(f"{path}: ")}') from None
+    except UnicodeDecodeError as error: raise ValueError(f'{path} is no text in UTF-8: {error}') from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error: raise ValueError(f'{path} is damaged: {error}') from None
+    except (ValueError, OverflowError, csv.Error) as error:
+        if layout is not None: _check_lines(path, *layout)
+        raise ValueError(f'{path}: {str(error).removeprefix(f"{path}: ")}') from None
     if not numbered:
         lacking = (ends == '').any(1)
         if lacking.any(): raise ValueError(f'{path}: edge {int(lacking.argmax()) + 1} lacks the name of a node')
@@ -119,12 +135,12 @@ def load_graph(
     ending = Path(path.stem if path.suffix.lower() == '.gz' else path.name).suffix.lower()
     if ending not in READERS:
         if path.is_file(): raise ValueError(f"{path} should be a file that ends in {', '.join(READERS)}")
-        try: known = dataset_name(name)
+        try: known = dataset_name(str(name))
         except ValueError as error: raise ValueError(f"{error}. Or name a file that ends in {', '.join(READERS)}") from None
         return load_dataset(known, root)
     if not path.is_file(): raise FileNotFoundError(f'there is no file {path}')
     try: data = READERS[ending](path)
-    except (TypeError, KeyError, AttributeError, NotImplementedError, RuntimeError, MemoryError) as error: raise ValueError(f'{path} cannot be read: {type(error).__name__}: {error}') from None
+    except (TypeError, KeyError, AttributeError, NotImplementedError, RuntimeError, MemoryError, csv.Error) as error: raise ValueError(f'{path} cannot be read: {type(error).__name__}: {error}') from None
     edges = data.get('edge_index')
     if not isinstance(edges, torch.Tensor) or edges.ndim != 2 or len(edges) != 2: raise ValueError(f'{path}: the graph has no edge_index of shape [2, num_edges]')
     if 'num_nodes' in data and (isinstance(data['num_nodes'], bool) or not isinstance(data['num_nodes'], int)): raise ValueError(f"{path}: num_nodes={data['num_nodes']!r} should be an integer")
