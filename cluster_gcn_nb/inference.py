@@ -27,7 +27,7 @@ from .datasets import Patched, atomic_write
 from .memory import OwnMemory, as_tensor, give_back, map_private, own_memory, parse_memory, show_memory
 from .model import GCN, row_scales
 from .sparse import checked, csr_tensor, from_scipy, scipy_csr, spmm, to_adj_t
-from .training import _hidden, _ranks, evaluating, pick_device, predict_logits
+from .training import _hidden, _ranks, check_fits, evaluating, pick_device, predict_logits
 
 # %% ../nbs/05_inference.ipynb #layer
 class _Layer:
@@ -388,6 +388,7 @@ class _Predictor(Patched):
         if self.out is not None and (self.out.suffix != '.npy' or self.out.is_dir()): raise ValueError(f'out={str(out)!r} should be a file that ends in .npy')
         if self.folder is not None and self.folder.exists() and not (self.folder/'state.json').is_file() and (not self.folder.is_dir() or any(f.name != 'lock' for f in self.folder.iterdir())):
             raise ValueError(f'{folder} holds something else than the layers of a prediction: name a new folder')
+        check_fits(model, graph.num_features)
         layers, self.behaviour = _try_out(model, graph.num_features, self.dtype, self.device)
         model.to(self.device)
         self.widths, self.steps = [layer.shape[1] for layer in layers], steps_of(model)

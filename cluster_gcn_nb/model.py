@@ -205,6 +205,7 @@ class GCN(nn.Module):
         if num_layers < 1: raise ValueError(f'num_layers={num_layers} should be 1 or more')
         if not 0 <= dropout < 1: raise ValueError(f'dropout={dropout} should be in [0, 1)')
         self.dropout, self.norm, self.diag_lambda, self.residual = dropout, norm, diag_lambda, residual
+        self.in_channels, self.out_channels = in_channels, out_channels
         widths = [in_channels, *[hidden_channels]*(num_layers - 1), out_channels]
         self.layers = nn.ModuleList(GCNLayer(a, b) for a, b in zip(widths, widths[1:]))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_channels) for _ in range(num_layers - 1)) if layer_norm else None

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'SCHEDULES', 'pick_device', 'node_loss', 'class_weights', 'check_precision', 'train_step', 'evaluating',
-           'predict_logits', 'evaluate', 'History', 'learning_rates', 'Run', 'training_memory', 'check_budget', 'fit',
-           'training_graph', 'TensorBoard']
+           'predict_logits', 'evaluate', 'History', 'learning_rates', 'Run', 'check_fits', 'training_memory',
+           'check_budget', 'fit', 'training_graph', 'TensorBoard']
 
 # %% ../nbs/04_training.ipynb #imports
 import copy, json, math, os, sys, time
@@ -23,9 +23,9 @@ from torch.nn.parameter import is_lazy
 from torch_geometric.data import Data
 from torch_geometric.loader import PrefetchLoader
 from tqdm import tqdm
-from .batching import ClusterData
+from .batching import ClusterData, ClusterLoader
 from .checkpoint import _plain, checkpoint_state, mixed_seed, random_state, set_random_state, write_checkpoint
-from .datasets import Patched, atomic_write
+from .datasets import Patched, atomic_write, count_classes
 from .memory import OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .metrics import Scores, as_mask, check_metric, score
 from .prepare import check_whole
@@ -391,6 +391,28 @@ def load_random(self:Run, state):
     elif 'seed' in found: torch.manual_seed(mixed_seed(found['seed'], epoch))
     else: set_random_state(found, self.loader, self.device)
 
+# %% ../nbs/04_training.ipynb #fit-checks
+def check_fits(
+    model:nn.Module, # whose `in_channels` and `out_channels` are looked at, where they are integers from 0
+    num_features:int, # width of `x`; 0: not known
+    num_classes:int=0, # of the labels; 0: not known
+):
+    "Raise a `ValueError` if `model` is of another width than the graph, or has a logit too few for its classes."
+    wanted, logits = (value if isinstance(value := getattr(model, name, None), int) and value >= 0 else None for name in ('in_channels', 'out_channels'))
+    if num_features and wanted is not None and wanted != num_features: raise ValueError(f'the graph has {num_features} features a node; the model wants {wanted} (its in_channels)')
+    if logits is not None and logits < num_classes: raise ValueError(f'the graph has {num_classes} classes; the model has logits for {logits} (its out_channels)')
+
+def _check_widths(model, loader, data, labels):
+    "The same, for the graph to evaluate on and for the one that `loader` has in clusters; those may differ."
+    cut = loader.cluster_data if type(loader) is ClusterLoader else None          # of other loaders, nobody knows what they do to it
+    def known(graph): return graph if hasattr(graph, 'num_features') else graph.source
+    if data is not None: check_fits(model, known(data).num_features, count_classes(labels))
+    if cut is not None: check_fits(model, known(cut).num_features, 0 if data is not None else cut.num_classes if hasattr(cut, 'labels') else count_classes(cut.source))
+
+def _check_rates(**rates):
+    for name, value in rates.items():
+        if not isinstance(value, (int, float, np.number, Tensor)) or not 0 <= value < math.inf: raise ValueError(f'{name}={value!r} should be a number from 0')
+
 # %% ../nbs/04_training.ipynb #fit-settings
 def _settings(model, optimizer, loader, epochs, schedule, **others):
     "What the numbers of a run depend on, as plain values."
@@ -537,6 +559,8 @@ def fit(
     callbacks, ranks = [callbacks] if callable(callbacks) else list(callbacks), _ranks()
     with nullcontext() if ranks is None else ranks.together('fit'):
         _check(_labels_of(data), clip, patience, checkpoint, resume, callbacks, epochs=(epochs, 0), eval_every=(eval_every, 1), checkpoint_every=(checkpoint_every, 1))
+        _check_widths(model, loader, data, _labels_of(data))
+        if optimizer is None: _check_rates(lr=lr, weight_decay=weight_decay)
         device = pick_device(device)
         if ranks is not None: loader = ranks.deal(loader)
         run = _start(_initialised(model.to(device), loader, device), loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed, memory)
