@@ -409,9 +409,11 @@ def _check_widths(model, loader, data, labels):
     if data is not None: check_fits(model, known(data).num_features, count_classes(labels))
     if cut is not None: check_fits(model, known(cut).num_features, 0 if data is not None else cut.num_classes if hasattr(cut, 'labels') else count_classes(cut.source))
 
-def _check_rates(**rates):
+def _adam(model, **rates):
+    "Adam with `rates`, once they are known to be some."
     for name, value in rates.items():
         if not isinstance(value, (int, float, np.number, Tensor)) or not 0 <= value < math.inf: raise ValueError(f'{name}={value!r} should be a number from 0')
+    return torch.optim.Adam(model.parameters(), fused=True, **rates)
 
 # %% ../nbs/04_training.ipynb #fit-settings
 def _settings(model, optimizer, loader, epochs, schedule, **others):
@@ -444,7 +446,7 @@ def _check(data, clip, patience, checkpoint, resume, callbacks, **least):
 def _start(model, loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed, memory):
     "The `Run` that `fit` is asked for."
     own = optimizer is not None
-    if not own: optimizer = torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
+    if not own: optimizer = _adam(model, lr=lr, weight_decay=weight_decay)
     labels = _labels_of(data)
     weight, length = class_weights(class_weight, labels), _length(loader)
     settings = _settings(model, optimizer, loader, epochs, schedule, lr=None if own else lr, weight_decay=None if own else weight_decay,
@@ -560,7 +562,6 @@ def fit(
     with nullcontext() if ranks is None else ranks.together('fit'):
         _check(_labels_of(data), clip, patience, checkpoint, resume, callbacks, epochs=(epochs, 0), eval_every=(eval_every, 1), checkpoint_every=(checkpoint_every, 1))
         _check_widths(model, loader, data, _labels_of(data))
-        if optimizer is None: _check_rates(lr=lr, weight_decay=weight_decay)
         device = pick_device(device)
         if ranks is not None: loader = ranks.deal(loader)
         run = _start(_initialised(model.to(device), loader, device), loader, data, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed, memory)
