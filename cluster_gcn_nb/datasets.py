@@ -24,6 +24,7 @@ from torch_geometric.io import read_planetoid_data
 from torch_geometric.transforms import NormalizeFeatures
 from torch_geometric.utils import contains_isolated_nodes, contains_self_loops, is_undirected, to_undirected
 from tqdm import tqdm
+from .graphs import as_graph, label_kind
 
 # %% ../nbs/00_datasets.ipynb #patched
 Patched:Any = object
@@ -31,15 +32,16 @@ Patched:Any = object
 # %% ../nbs/00_datasets.ipynb #homophily
 def homophily(
     edge_index:Tensor, # [2, num_edges] int64
-    y:Tensor, # [num_nodes] int64, negative where unlabelled; or [num_nodes, num_classes] of zeros and ones
+    y:Tensor, # [num_nodes] int64, negative where unlabelled; or [num_nodes, num_classes] of zeros and ones, NaN where unknown
 ) -> float: # in [0, 1]; NaN if no edge joins two labelled nodes
     "Mean agreement of the labels at an edge's two ends: 1 if equal, else 0; for label sets their Jaccard index."
     src, dst = y[edge_index[0]], y[edge_index[1]]
     if y.ndim == 1:
         known = (src >= 0) & (dst >= 0)
         return float((src[known] == dst[known]).float().mean())
+    src, dst = src.nan_to_num().bool(), dst.nan_to_num().bool()
     known = src.any(1) & dst.any(1)
-    src, dst = src[known].bool(), dst[known].bool()
+    src, dst = src[known], dst[known]
     return float(((src & dst).sum(1) / (src | dst).sum(1)).mean())
 
 # %% ../nbs/00_datasets.ipynb #graphstats
@@ -75,12 +77,14 @@ def count_classes(
     y = data.get('y')
     if data.get('num_classes'): return int(data['num_classes'])
     if not isinstance(y, Tensor) or not y.numel(): return 0
-    return y.shape[1] if y.ndim == 2 else 0 if y.is_floating_point() else int(y.max()) + 1
+    kind = label_kind(y)
+    return int(y.max()) + 1 if kind == 'classes' else y.shape[1] if kind == 'sets' else 0
 
 def graph_stats(
     data:Data, # with `edge_index` and, where they exist, `x`, `y` and `train_mask`
 ) -> GraphStats:
     "Statistics of a graph."
+    data = as_graph(data, needs=['edge_index'])
     n, y, mask = data.num_nodes, data.get('y'), data.get('train_mask')
     num_train = 0 if mask is None else int(mask.sum())
     return GraphStats(
@@ -88,7 +92,7 @@ def graph_stats(
         num_classes=count_classes(data), num_train=num_train, label_rate=num_train / max(n, 1),
         has_isolated_nodes=contains_isolated_nodes(data.edge_index, n), has_self_loops=contains_self_loops(data.edge_index),
         is_undirected=is_undirected(data.edge_index, num_nodes=n),
-        homophily=float('nan') if y is None else homophily(data.edge_index, y))
+        homophily=float('nan') if y is None or label_kind(y) == 'numbers' else homophily(data.edge_index, y))
 
 # %% ../nbs/00_datasets.ipynb #debian_file
 def debian_file() -> Path: # of the packaged arrays

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
-from .prepare import check_graph
+from .graphs import as_edge_index, refuse
 
 # %% ../nbs/01a_sparse.ipynb #csr
 def csr_tensor(
@@ -98,9 +98,9 @@ def to_adj_t(
     edge_weight:Tensor|None=None, # [num_edges]; default: ones
 ) -> Tensor: # [num_nodes, num_nodes] sparse CSR, row `i` holding what flows into node `i`
     "The transposed adjacency matrix of any graph; of parallel edges, the weights add up in its products. Raises `ValueError` for edges of other nodes."
-    check_graph(edge_index, num_nodes)
+    edge_index = as_edge_index(edge_index, num_nodes)
     if edge_weight is not None and edge_weight.shape != edge_index.shape[1:]:
-        raise ValueError(f'edge_weight should have one number an edge, shape [{edge_index.shape[1]}], not {list(edge_weight.shape)}')
+        refuse(f'edge_weight has the shape {list(edge_weight.shape)}, but there are {edge_index.shape[1]} edges', 'Give it one number for each edge')
     src, dst = edge_index.long()
     order = torch.argsort(dst * num_nodes + src, stable=True)
     ends = torch.bincount(dst, minlength=num_nodes).cumsum(0)
