@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MASKS', 'refuse', 'as_numbers', 'as_edge_index', 'as_edge_values', 'as_features', 'as_labels', 'as_classes',
-           'label_kind', 'as_mask', 'as_graph', 'field_levels']
+           'label_kind', 'as_mask', 'as_node_values', 'as_graph', 'field_levels']
 
 # %% ../nbs/00_graphs.ipynb #imports
 import copy, warnings
@@ -50,13 +50,14 @@ def as_numbers(
                'Use to_dense(), or real numbers')
     return value.long() if value.dtype in (torch.uint16, torch.uint32, torch.uint64) else value
 
-def _check_finite(value, name):
-    "Refuse NaN and infinite numbers; a sum tells without a copy whether there are any."
-    if not value.is_floating_point() or value.sum(dtype=torch.float64).isfinite(): return
-    bad = (~value.isfinite()).reshape(len(value), -1).any(1)
-    if bad.any():
-        first = int(bad.nonzero()[0])
-        refuse(f'{name} is NaN or infinite in {int(bad.sum())} rows, the first of them {first}', 'Replace them')
+def _check_finite(value, name, rows=2**16):
+    "Refuse NaN and infinite numbers, a few rows at a time; their sum tells without a copy whether there may be any."
+    if not value.is_floating_point(): return
+    for start in range(0, len(value), rows):
+        part = value[start:start+rows]
+        if part.sum().isfinite(): continue
+        bad = (~part.isfinite()).reshape(len(part), -1).any(1)
+        if bad.any(): refuse(f'{name} is NaN or infinite in row {start + int(bad.nonzero()[0])}', 'Replace such numbers')
 
 # %% ../nbs/00_graphs.ipynb #edges
 def as_edge_index(
@@ -177,6 +178,8 @@ def label_kind(
     return 'sets' if ((y == 0) | (y == 1) | y.isnan()).all() else 'numbers'
 
 # %% ../nbs/00_graphs.ipynb #mask
+MASKS = 'train_mask', 'val_mask', 'test_mask'
+
 def as_mask(
     mask, # [num_nodes] booleans or zeros and ones, or the numbers of the nodes [m]: tensor, array or list
     num_nodes:int, # of the graph
@@ -196,9 +199,22 @@ def as_mask(
                'Give one boolean for each node, or the numbers of the nodes that belong to it')
     return torch.zeros(num_nodes, dtype=torch.bool, device=found.device).index_fill_(0, found.long(), True)
 
-# %% ../nbs/00_graphs.ipynb #count
-MASKS = 'train_mask', 'val_mask', 'test_mask'
+# %% ../nbs/00_graphs.ipynb #piece
+def as_node_values(
+    value, # [num_rows, ...]: of some of the nodes
+    num_rows:int, # nodes in this piece
+    key:str, # name of the field
+): # the same as a tensor, for features, labels and masks
+    "One field of a piece of nodes. Raises `ValueError` that names the field."
+    if key == 'x': return as_features(value, num_rows)
+    if key == 'y': return as_labels(value, num_rows)
+    if key not in MASKS: return value
+    mask = as_numbers(value, key)
+    if mask.shape != (num_rows,) or not ((mask == 0) | (mask == 1)).all():
+        refuse(f'{key} holds {mask.dtype} of shape {_shape(mask)} for {num_rows} nodes', 'Give one boolean for each node')
+    return mask.bool()
 
+# %% ../nbs/00_graphs.ipynb #count
 def _count_nodes(data):
     "The number of nodes, by the first field that tells."
     if (n := data.get('num_nodes')) is not None:
@@ -216,13 +232,15 @@ def _count_nodes(data):
     return int(edges.max()) + 1 if edges.numel() else 0
 
 # %% ../nbs/00_graphs.ipynb #adj
-def _edges_of(adj_t, num_nodes):
-    "`edge_index` and weights (None if all are one) of a transposed adjacency matrix."
+def _check_adj(adj_t, num_nodes):
     square = isinstance(adj_t, Tensor) and tuple(adj_t.shape) == (num_nodes, num_nodes)
     if not square or adj_t.layout != torch.sparse_csr:
         refuse(f'adj_t is a {type(adj_t).__name__} of shape {_shape(adj_t)}, but there are {num_nodes} nodes',
                'Give edge_index, or a sparse CSR tensor [num_nodes, num_nodes]')
-    target = torch.repeat_interleave(torch.arange(num_nodes), adj_t.crow_indices().diff().cpu())
+
+def _edges_of(adj_t):
+    "`edge_index` and weights (None if all are one) of a transposed adjacency matrix."
+    target = torch.repeat_interleave(torch.arange(len(adj_t)), adj_t.crow_indices().diff().cpu())
     values = adj_t.values()
     return torch.stack([adj_t.col_indices().long().cpu(), target]), None if bool((values == 1).all()) else values
 
@@ -241,7 +259,8 @@ def as_graph(
             refuse(f'{key} is missing: the graph has {fields}', f'Set data.{key}')
     n, found = _count_nodes(data), {}
     edge_index, weight = data.get('edge_index'), data.get('edge_weight')
-    if edge_index is None and data.get('adj_t') is not None: edge_index, weight = _edges_of(data['adj_t'], n)
+    if data.get('adj_t') is not None: _check_adj(data['adj_t'], n)
+    if edge_index is None and 'adj_t' in data and 'edge_index' in needs: edge_index, weight = _edges_of(data['adj_t'])
     if edge_index is not None:
         found['edge_index'] = edges = as_edge_index(edge_index, n)
         for key, value in dict(edge_weight=weight, edge_attr=data.get('edge_attr')).items():
