@@ -285,6 +285,11 @@ def cpu(self:ClusterBatch, *args): return self._move(lambda t: t.cpu(), args)
 def cuda(self:ClusterBatch, device=None, *args, non_blocking=False): return self._move(lambda t: t.cuda(device, non_blocking=non_blocking), args)
 @patch
 def pin_memory(self:ClusterBatch, *args): return self._move(lambda t: t.pin_memory(), args)
+@patch
+def record_stream(self:ClusterBatch, stream, *args):
+    "Keep the memory of the batch until `stream` is done with it."
+    def record(t): t.record_stream(stream); return t
+    return self._move(record, args)
 
 # %% ../nbs/02_batching.ipynb #buffers
 class _Buffers:

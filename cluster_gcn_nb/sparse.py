@@ -44,8 +44,8 @@ def checked(
     if hasattr(matrix, 'is_unweighted'): return matrix
     return csr_tensor(matrix.crow_indices(), matrix.col_indices(), matrix.values(), matrix.shape[1])
 
-with warnings.catch_warnings():     # torch announces once a process that CSR is in beta; said here, where nobody has to read it
-    warnings.filterwarnings('ignore', message='Sparse CSR tensor support is in beta')
+with warnings.catch_warnings():     # torch announces once per process that CSR is in beta, and that it trusts us: here, where no user reads it
+    warnings.filterwarnings('ignore', message='Sparse CSR tensor support is in beta|Sparse invariant checks are implicitly disabled')
     csr_tensor([0, 0], [])
 
 def version(
@@ -221,6 +221,9 @@ def spmm(
     "`matrix @ x`, without a gradient."
     if torch.is_autocast_enabled(x.device.type):         # its casts are for dense matrices
         with torch.autocast(x.device.type, enabled=False): return spmm(matrix, x)
+    if x.is_cuda and x.dtype.itemsize == 2:              # cuSPARSE adds up in 16 bits where rows are long
+        wide = csr_tensor(matrix.crow_indices(), matrix.col_indices(), matrix.values().float(), matrix.shape[1], check=False)
+        return (wide @ x.float()).to(x.dtype)
     if x.is_cuda or (x.shape[1] < 128 and x.dtype == torch.float32 and torch.backends.mkl.is_available()): return matrix @ x
     return torch.sparse.mm(matrix, x.contiguous(), 'sum')
 

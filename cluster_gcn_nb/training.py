@@ -22,7 +22,6 @@ from fastcore.imports import in_jupyter
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch_geometric.data import Data
-from torch_geometric.loader import PrefetchLoader
 from tqdm import tqdm
 from .batching import ClusterBatch, ClusterData, ClusterLoader
 from .checkpoint import _plain, checkpoint_state, mixed_seed, random_state, set_random_state, write_checkpoint
@@ -378,11 +377,23 @@ def _as_batches(loader):
         yield batch
         del batch
 
+def _prefetched(batches, device):
+    "Batches on a GPU; the next one is made and moved while one is computed."
+    side, ready = torch.cuda.Stream(device), None
+    for batch in batches:
+        with torch.cuda.stream(side): coming = batch.pin_memory().to(device, non_blocking=True)
+        if ready is not None: yield ready
+        here = torch.cuda.current_stream(device)
+        here.wait_stream(side)
+        ready = coming.record_stream(here)      # its memory is not used again before `here` is done with it
+        del coming, batch
+    if ready is not None: yield ready
+
 def _stream(loader, device):
-    "The batches; for a GPU, the next one is made and moved while the last one is computed."
+    "The batches, on a GPU if that is the device."
     batches = loader if isinstance(loader, ClusterLoader) else _as_batches(loader)
-    for batch in PrefetchLoader(batches, device) if device.type == 'cuda' else batches:
-        if batch is not None: yield batch      # what `PrefetchLoader` makes of an empty loader
+    for batch in _prefetched(batches, device) if device.type == 'cuda' else batches:
+        yield batch
         del batch                              # so that its memory can serve the next one
 
 # %% ../nbs/04_training.ipynb #run
