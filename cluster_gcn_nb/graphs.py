@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MASKS', 'refuse', 'as_numbers', 'as_edge_index', 'as_edge_values', 'as_features', 'as_labels', 'as_classes',
-           'label_kind', 'as_mask', 'as_node_values', 'as_graph', 'field_levels']
+           'is_text', 'label_kind', 'as_mask', 'as_node_values', 'as_graph', 'field_levels']
 
 # %% ../nbs/00_graphs.ipynb #imports
 import copy, warnings
@@ -164,7 +164,7 @@ def as_classes(
     number = {name: i for i, name in enumerate(names)} | {'': -1}
     return torch.tensor([number[text] for text in texts], dtype=torch.int64), names
 
-def _is_text(y):
+def is_text(y):
     "Does y hold texts (and, where one is missing, None or NaN)?"
     if isinstance(y, (Tensor, str)) or not hasattr(y, '__len__') or np.ndim(y) > 1: return False
     return all(isinstance(v, str) or v is None or v != v for v in y) and any(isinstance(v, str) for v in y)
@@ -277,7 +277,7 @@ def as_graph(
 
 def _labels(data, num_nodes):
     "Labels, and their names where they were texts."
-    y, names = as_classes(data['y']) if _is_text(data['y']) else (data['y'], None)
+    y, names = as_classes(data['y']) if is_text(data['y']) else (data['y'], None)
     y, stated = as_labels(y, num_nodes), data.get('num_classes')
     if stated and label_kind(y) == 'classes' and num_nodes and int(y.max()) >= stated:
         refuse(f'y holds class {int(y.max())}, but num_classes is {stated}',

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 from .datasets import atomic_write
-from .metrics import as_mask
+from .graphs import MASKS, as_graph, as_labels, as_mask, is_text, label_kind
+from .metrics import check_logits
 from .model import GCN
-from .training import _labels_of, _ranks, predict_logits
+from .training import _labels_of, _ranks, check_fits, predict_logits
 
 # %% ../nbs/04a_runs.ipynb #names
 def _names(found, count):
@@ -47,11 +48,11 @@ def _labels(y, classes):
 def _known(data, multi_label, classes):
     "Columns with what the graph says itself: the split of each node, and its label."
     columns, y, split = {}, data.get('y'), np.full(data.num_nodes, '', object)
-    for part in ('train', 'val', 'test'):
-        if (mask := data.get(f'{part}_mask')) is not None: split[as_mask(mask, data.num_nodes, f'{part}_mask').numpy()] = part
+    for part in MASKS:
+        if (mask := data.get(part)) is not None: split[as_mask(mask, data.num_nodes, part).cpu().numpy()] = part.removesuffix('_mask')
     if (split != '').any(): columns['split'] = split.tolist()
-    if isinstance(y, Tensor) and y.ndim == 1 + multi_label and len(y) == data.num_nodes: columns['label'] = _labels(y, classes)
-    elif not isinstance(y, Tensor) and _names(y, data.num_nodes) is not None: columns['label'] = [str(label) for label in y]
+    if is_text(y): return columns | dict(label=['' if label is None or label != label else str(label) for label in y])
+    if y is not None and label_kind(y := as_labels(y, data.num_nodes)) == ('sets' if multi_label else 'classes'): columns['label'] = _labels(y.nan_to_num(), classes)
     return columns
 
 def prediction_table(
@@ -64,6 +65,7 @@ def prediction_table(
     "What a model says of each node of a graph."
     classes = class_names(data, logits.shape[1]) if classes is None else [str(c) for c in classes]
     if multi_label is None: multi_label = getattr(data.get('y'), 'ndim', 1) == 2
+    check_logits(logits)
     probability = (logits.sigmoid() if multi_label else logits.softmax(1)).cpu()
     table = dict(node=list(node_names(data))) | _known(data, multi_label, classes)
     table['prediction'] = _labels(probability > .5 if multi_label else probability.argmax(1), classes)
@@ -190,15 +192,7 @@ def predict_graph(
 ) -> dict: # columns by name, one entry a node
     "The predictions of a run's model for a graph. Raises `ValueError` if the features do not fit."
     model, config = load_run(folder)
-    if not isinstance(data, Data):
-        if data.num_features != config['num_features']: raise ValueError(f"the store has {data.num_features} features a node; the model wants {config['num_features']}")
-        return prediction_table(data.labels(), _all_logits(model, data, device, memory), config['class_names'], config['multi_label'], all_probabilities)
-    x = data.get('x')
-    if not isinstance(x, Tensor): raise ValueError(f"the graph has no tensor x of features; the model wants one of shape [num_nodes, {config['num_features']}]")
-    if x.ndim != 2 or tuple(x.shape) != (data.num_nodes, config['num_features']):
-        raise ValueError(f"the graph has features of shape {list(x.shape)}; the model wants [{data.num_nodes}, {config['num_features']}]")
-    data = copy.copy(data)
-    data.x = (x.to_dense() if x.layout != torch.sparse_csr else x).to(next(model.parameters()).dtype)
-    bad = int((~torch.isfinite(data.x.to_dense())).any(1).sum())
-    if bad: raise ValueError(f'the features of {bad} nodes are NaN or infinite: mend x')
-    return prediction_table(data, _all_logits(model, data, device, memory), config['class_names'], config['multi_label'], all_probabilities)
+    graph = as_graph(data, needs=('x', 'edge_index')) if isinstance(data, Data) else data
+    check_fits(model, graph.num_features)
+    known = data if isinstance(data, Data) else data.labels()              # its labels as they were given
+    return prediction_table(known, _all_logits(model, graph, device, memory), config['class_names'], config['multi_label'], all_probabilities)
