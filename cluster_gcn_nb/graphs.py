@@ -77,7 +77,7 @@ def as_edge_index(
     low, high = int(edges.min()), int(edges.max())
     if low < 0: refuse(f'edge_index names node {low}', 'Nodes are numbered from 0')
     if num_nodes is not None and high >= num_nodes:
-        refuse(f'edge_index names node {high}, but there are {num_nodes} nodes',
+        refuse(f'edge_index names node {high}, but num_nodes is {num_nodes}',
                'Nodes are numbered from 0: set num_nodes, or drop these edges')
     return edges
 
@@ -130,7 +130,7 @@ def as_features(
         x = x if x.dtype in (torch.float16, torch.bfloat16, dtype) else x.to(dtype)
         entries = x.detach()
     if len(x) != num_nodes:
-        refuse(f'x has {len(x)} rows, but there are {num_nodes} nodes', 'Give x one row for each node')
+        refuse(f'x has {len(x)} rows, but num_nodes is {num_nodes}', 'Give x one row for each node')
     _check_finite(entries, 'x')
     return x
 
@@ -142,7 +142,7 @@ def as_labels(
     "Labels as a tensor. Raises `ValueError` that names the field."
     y = as_numbers(y, 'y')
     if y.ndim == 0 or len(y) != num_nodes:
-        refuse(f'y has the shape {_shape(y)}, but there are {num_nodes} nodes', 'Give y one row for each node')
+        refuse(f'y has the shape {_shape(y)}, but num_nodes is {num_nodes}', 'Give y one row for each node')
     if y.ndim == 2 and y.shape[1] == 1 and not y.is_floating_point(): y = y[:, 0]
     if y.ndim > 2:
         refuse(f'y has the shape {_shape(y)}', 'Give a class, a set of labels [num_nodes, k] or numbers for each node')
@@ -195,7 +195,7 @@ def as_mask(
     if found.shape == (num_nodes,) and bool(((found == 0) | (found == 1)).all()): return found.bool()
     numbers = found.ndim == 1 and found.dtype != torch.bool and (not found.is_floating_point() or not len(found))
     if not numbers or (len(found) and not 0 <= int(found.min()) <= int(found.max()) < num_nodes):
-        refuse(f'{name} holds {found.dtype} of shape {_shape(found)}, but there are {num_nodes} nodes',
+        refuse(f'{name} holds {found.dtype} of shape {_shape(found)}, but num_nodes is {num_nodes}',
                'Give one boolean for each node, or the numbers of the nodes that belong to it')
     return torch.zeros(num_nodes, dtype=torch.bool, device=found.device).index_fill_(0, found.long(), True)
 
@@ -226,7 +226,7 @@ def _count_nodes(data):
         value = data.get(key)
         if value is None or (key in MASKS and as_numbers(value, key).dtype != torch.bool): continue
         if hasattr(value, 'shape') and len(value.shape): return int(value.shape[0])
-        if hasattr(value, '__len__') and not isinstance(value, str): return len(value)
+        if isinstance(value, (list, tuple)): return len(value)
     if data.get('adj_t') is not None: return int((_shape(data['adj_t']) or [0])[0])
     edges = as_edge_index(data.get('edge_index'))
     return int(edges.max()) + 1 if edges.numel() else 0
@@ -235,7 +235,7 @@ def _count_nodes(data):
 def _check_adj(adj_t, num_nodes):
     square = isinstance(adj_t, Tensor) and tuple(adj_t.shape) == (num_nodes, num_nodes)
     if not square or adj_t.layout != torch.sparse_csr:
-        refuse(f'adj_t is a {type(adj_t).__name__} of shape {_shape(adj_t)}, but there are {num_nodes} nodes',
+        refuse(f'adj_t is a {type(adj_t).__name__} of shape {_shape(adj_t)}, but num_nodes is {num_nodes}',
                'Give edge_index, or a sparse CSR tensor [num_nodes, num_nodes]')
 
 def _edges_of(adj_t):

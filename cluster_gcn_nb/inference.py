@@ -238,7 +238,7 @@ def _scale_layers(graph, keys, shared, dtype, make):
             loop = rows == as_tensor(cols) - start
             weight = weight.to(dtype) if weighted and weight is not None else None
             if one_loop and weight is None: counts, rows, loop = counts - torch.bincount(rows[loop], minlength=stop - start), rows[~loop], loop[:0].new_zeros(int((~loop).sum()))
-            if one_loop and weight is not None and int(rows[loop].bincount(minlength=1).max()) > 1: refuse('edge_index has several self-loops of one node, of which GCNConv takes the weight of the last', 'Leave one of them: torch_geometric.utils.coalesce')
+            if one_loop and weight is not None and int(rows[loop].bincount(minlength=1).max()) > 1: refuse('edge_index has several self-loops of one node, and GCNConv takes the edge_weight of the last', 'Leave one of them: torch_geometric.utils.coalesce')
             return torch.stack(row_scales(counts, rows, loop, weight, norm, diag_lambda, dtype), 1)
         for start, values in shared(min(layer.done for layer in pair), scale, 2):
             for k, layer in enumerate(pair):

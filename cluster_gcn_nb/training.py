@@ -255,7 +255,8 @@ def check_labels(
     if label_kind(y) == 'numbers': refuse(f'y holds {y.dtype}, targets of a regression', _CLASSES)
     for part in parts:
         if labels.get(part) is None: continue
-        known = (y[labels[part]] >= 0).reshape(int(labels[part].sum()), -1).all(1)
+        known = y[labels[part]] >= 0
+        known = known.all(1) if known.ndim == 2 else known
         if not known.all(): refuse(f'{part} has {int((~known).sum())} nodes without a label (y negative or NaN)', 'Leave them out of the mask')
 
 # %% ../nbs/04_training.ipynb #evaluate
