@@ -25,7 +25,8 @@ from torch_geometric.loader import PrefetchLoader
 from tqdm import tqdm
 from .batching import ClusterData, ClusterLoader
 from .checkpoint import _plain, checkpoint_state, mixed_seed, random_state, set_random_state, write_checkpoint
-from .datasets import Patched, atomic_write, count_classes
+from .core import Patched, atomic_write
+from .datasets import count_classes
 from .memory import OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .metrics import Scores, as_mask, check_metric, score
 from .prepare import check_whole
