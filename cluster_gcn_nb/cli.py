@@ -121,7 +121,9 @@ def train_run(
     keep = dict(checkpoint=folder/'checkpoint', resume=resume) if folder else {}
     def begun(run):
         "Only now, with nothing left to be wrong, does this run take the place of an earlier one."
-        if folder and not resume and run.epoch == 1: (folder/'checkpoint').unlink(missing_ok=True); save_config(folder, config)
+        if folder and not resume and run.epoch == 1:
+            (folder/'checkpoint').unlink(missing_ok=True)
+            save_config(folder, config)
     history = fit(model, loader, data, config['epochs'], config['lr'], config['weight_decay'], device=config['device'], seed=config['seed'],
                   schedule=config['schedule'], patience=config['patience'], callbacks=[begun, report], memory=config['memory'], **keep)
     return model, data, history

@@ -8,13 +8,13 @@ __all__ = ['open_locked', 'leftovers', 'sweep', 'disk_errors', 'small_disk', 'at
 
 # %% ../nbs/00_core.ipynb #imports
 import ctypes, errno, glob, math, os, re, secrets, shutil, stat, tempfile
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 import numpy as np
 try: import fcntl
-except ImportError: fcntl = None            # type: ignore[assignment] # Windows: what killed processes leave behind stays
+except ImportError: fcntl = None            # type: ignore[assignment] # Windows: nothing is swept
 
 # %% ../nbs/00_core.ipynb #lock
 _NO_FOLLOW = getattr(os, 'O_NOFOLLOW', 0)
@@ -101,7 +101,7 @@ def _temporary_file(path):
         tmp = _temporary(path)
         lock = open_locked(tmp, os.O_EXCL, 0o666 if _mode(path) is None else 0o600)
     if fcntl is None: lock.close()                      # Windows renames no open file
-    with lock:
+    with closing(lock):
         try: yield tmp
         finally: tmp.unlink(missing_ok=True)
 
@@ -109,9 +109,10 @@ def _temporary_file(path):
 def atomic_write(
     path, # of the file; folders on the way are created
 ):
-    "Gives a temporary path, which takes the place of `path` when the block ends well, and is removed when it does not."
+    "Gives a temporary path, which takes the place of `path` if the block ends well, and is removed if it does not."
     path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file(): raise FileExistsError(f'{path} exists and is not a file: name another path')
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f'{path} exists and is not a file: name another path')
     with ExitStack() as own:
         files, renames = _TOGETHER.get() or (own, None)
         tmp = files.enter_context(_temporary_file(path))
@@ -147,7 +148,8 @@ def _temporary_folder(path, mode):
             undo.callback(shutil.rmtree, folder, ignore_errors=True)
             with suppress(FileNotFoundError): lock = open_locked(folder/'lock')         # swept before it was locked
             if lock is None: continue
-            undo.enter_context(lock)
+            if fcntl is None: lock.close()
+            undo.enter_context(closing(lock))
             yield folder
 
 @contextmanager
@@ -162,7 +164,8 @@ def temporary_folder(
 # %% ../nbs/00_core.ipynb #atomic-folder
 def _exchange(a, b) -> bool:
     "Let two paths change places in one step, where the system can."
-    try: return ctypes.CDLL(None).renameat2(-100, os.fsencode(a), -100, os.fsencode(b), 2) == 0         # AT_FDCWD, RENAME_EXCHANGE
+    here, exchange = -100, 2                                # AT_FDCWD, RENAME_EXCHANGE
+    try: return ctypes.CDLL(None).renameat2(here, os.fsencode(a), here, os.fsencode(b), exchange) == 0
     except (OSError, AttributeError, TypeError): return False
 
 def _restore(path):
@@ -185,7 +188,7 @@ def atomic_folder(
     path, # of the folder to write; folders on the way are created
     check=None, # called with `path` if something is there: raises unless that may be deleted; default: nothing may
 ):
-    "Gives a temporary folder, which takes the place of `path` when the block ends well, and is removed when it does not."
+    "Gives a temporary folder, which takes the place of `path` if the block ends well, and is removed if it does not."
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     _restore(path)
@@ -196,7 +199,7 @@ def atomic_folder(
             check(path)
             os.chmod(folder, mode)
         _take_place(folder, path)
-        (path/'lock').unlink()
+        (path/'lock').unlink(missing_ok=True)               # missing: yet another process has replaced the folder
 
 # %% ../nbs/00_core.ipynb #array
 def new_array(

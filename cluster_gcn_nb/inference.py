@@ -21,7 +21,7 @@ from torch_geometric.nn import GCNConv
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 from tqdm import tqdm
 from .batching import ClusterData
-from .core import Patched, atomic_write, disk_errors, new_array, open_locked, temporary_folder
+from .core import Patched, atomic_write, disk_errors, leftovers, new_array, open_locked, temporary_folder
 from .memory import OwnMemory, as_tensor, give_back, map_private, own_memory, parse_memory, show_memory
 from .model import GCN, row_scales
 from .sparse import checked, csr_tensor, from_scipy, scipy_csr, spmm, to_adj_t
@@ -321,21 +321,28 @@ def make_plan(
     return Plan(int(min(max(least, room // 2), 2**29)), layers, result, spills)
 
 # %% ../nbs/05_inference.ipynb #state-file
-_FILES = re.compile(r'lock|state\.json|\.state\.json\.[0-9a-f]{8}\.partial|logits|(left|diag|layer)\d+')
+def _is_own(file):
+    "May this file be of a prediction?"
+    if file.is_symlink() or file.is_dir() or file.name == 'lock' and file.stat().st_size: return False
+    known = re.fullmatch(r'lock|state\.json|logits|(left|diag|layer)\d+', file.name)
+    return bool(known) or file in leftovers(file.with_name('state.json'))
 
 def _read_state(folder):
-    "What `state.json` says; `{}` in a new folder. Raises `ValueError` if anything there is not known to be of a prediction."
+    "What `state.json` says; `{}` in a new folder. Raises `ValueError` if anything there may not be of a prediction."
     if not folder.exists(): return {}
-    files, found = list(folder.iterdir()) if folder.is_dir() else [folder], {}
-    foreign = {f.name for f in files if not _FILES.fullmatch(f.name) or f.is_symlink() or f.is_dir() or f.name == 'lock' and f.stat().st_size}
-    if (folder/'state.json').is_file():
+    files, state, found = list(folder.iterdir()) if folder.is_dir() else [folder], folder/'state.json', {}
+    foreign = {file.name for file in files if not _is_own(file)}
+    if state.is_file():
         try:
-            found = json.loads((folder/'state.json').read_text())
+            found = json.loads(state.read_text())
             known = all(isinstance(rows, int) and rows >= 0 for rows in found['done'].values())
         except (ValueError, KeyError, TypeError, AttributeError): known = False
         if not known: foreign.add('state.json')
-    else: foreign |= {f.name for f in files if f.name != 'lock' and 'state.json' not in f.name}
-    if foreign: raise ValueError(f"{folder} holds {', '.join(sorted(foreign)[:5])}, which is not of a prediction, or damaged: name a new folder, or delete this one by hand")
+    else: foreign |= {file.name for file in files if file.name != 'lock' and 'state.json' not in file.name}
+    if foreign:
+        names = ', '.join(sorted(foreign)[:5])
+        raise ValueError(f'{folder} holds {names}, which is not of a prediction, or damaged: '
+                         'name a new folder, or delete this one by hand')
     return found
 
 # %% ../nbs/05_inference.ipynb #state
@@ -400,7 +407,7 @@ class _Predictor(Patched):
         elif not hasattr(graph, 'in_edges'): raise TypeError(f'the graph should be a Data, a ClusterData or a ClusterStore, not a {type(graph).__name__}')
         self.graph, self.folder, self.out = graph, None if folder is None else Path(folder), None if out is None else Path(out)
         if self.out is not None and (self.out.suffix != '.npy' or self.out.is_dir()): raise ValueError(f'out={str(out)!r} should be a file that ends in .npy')
-        if self.folder is not None: _read_state(self.folder)                  # before the work, and before anything is touched
+        if self.folder is not None: _read_state(self.folder)          # before anything is touched
         check_fits(model, graph.num_features)
         layers, self.behaviour = _try_out(model, graph.num_features, self.dtype, self.device)
         model.to(self.device)

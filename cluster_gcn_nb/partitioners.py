@@ -109,7 +109,8 @@ def _failure(name, code, log, folder):
     "Why a child failed, as an error with a message of one line."
     if code == _DISK_FULL: return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     last = (log.strip().splitlines() or ['it left no message'])[-1]
-    return RuntimeError(f'{name} failed in its own process (' + (f'signal {-code}; out of memory?' if code < 0 else f'exit {code}') + f'): {last}')
+    how = f'signal {-code}; out of memory?' if code < 0 else f'exit {code}'
+    return RuntimeError(f'{name} failed in its own process ({how}): {last}')
 
 def _answer(folder):
     "In the child: call the function, and leave its result in a file."

@@ -153,7 +153,8 @@ def save_run(
     logits, ranks = _all_logits(model, data, None, config.get('memory')), _ranks()
     num_features, data = data.num_features, _labels_of(data)
     if ranks is not None and ranks.rank: return
-    config = config | dict(num_features=num_features, class_names=class_names(data, logits.shape[1]), multi_label=data.y.ndim == 2)
+    names, multi_label = class_names(data, logits.shape[1]), data.y.ndim == 2
+    config = config | dict(num_features=num_features, class_names=names, multi_label=multi_label)
     weights = {k: v.cpu().numpy() for k, v in model.state_dict().items()}
     fig, ax = plt.subplots(figsize=(6, 3.6), layout='constrained')
     history.plot(ax)
@@ -162,7 +163,8 @@ def save_run(
         history.save(out/'history.json')
         write_table(out/'predictions.csv', prediction_table(data, logits))
         save_config(out, config)
-        with atomic_write(out/'model.npz') as tmp, open(tmp, 'wb') as f: np.savez(f, config=json.dumps(config), **weights)
+        with atomic_write(out/'model.npz') as tmp, open(tmp, 'wb') as f:
+            np.savez(f, config=json.dumps(config), **weights)
     plt.close(fig)
 
 # %% ../nbs/04a_runs.ipynb #load
@@ -171,13 +173,15 @@ def load_run(
 ) -> tuple: # `(model, config)`; the model in evaluation mode
     "The model of a run. Raises `FileNotFoundError` for a folder that holds none, `ValueError` for one that does not fit or is damaged."
     path = Path(folder)/'model.npz'
-    if not path.is_file(): raise FileNotFoundError(f'{folder} is not the folder of a finished run: there is no model.npz')
+    if not path.is_file():
+        raise FileNotFoundError(f'{folder} is not the folder of a finished run: there is no model.npz')
     try:
         with np.load(path, allow_pickle=False) as file: arrays = {k: file[k] for k in file.files}
         config = json.loads(str(arrays.pop('config')))
         model = make_model(config, config['num_features'], len(config['class_names']))
         model.load_state_dict({k: torch.from_numpy(v) for k, v in arrays.items()})
-    except Exception as error: raise ValueError(f'{path} is damaged, or not of a run: {" ".join(str(error).split())[:200]}') from None
+    except Exception as error:
+        raise ValueError(f'{path} is damaged, or not of a run: {" ".join(str(error).split())[:200]}') from None
     return model.eval(), config
 
 # %% ../nbs/04a_runs.ipynb #predict

@@ -572,12 +572,14 @@ def write(cls,
 # %% ../nbs/06_storage.ipynb #replaceable
 def _check_replaceable(path, overwrite):
     "Raise `FileExistsError` unless all that is at `path` is a store's own, and may go."
+    problem = '' if overwrite else 'overwrite=True puts a new store in its place'
     try: own = {'store.json', 'lock', *(f'{name}.npy' for name in _read_meta(path)[0]['files'])}
-    except (OSError, ValueError, KeyError, TypeError) as error: problem = f'it is not known to be a ClusterStore ({error}). Name another path, or delete it by hand'
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = f'it is not known to be a ClusterStore ({error}). Name another path, or delete it by hand'
     else:
-        foreign = sorted(f.name for f in path.iterdir() if f.name not in own or f.is_dir() or f.name == 'lock' and f.stat().st_size)
-        problem = '' if overwrite else 'overwrite=True puts a new store in its place'
-        if foreign: problem = f"it also holds {', '.join(foreign[:5])}, which is not of the store. Move that away, or name another path"
+        def foreign(file): return file.name not in own or file.is_dir() or file.name == 'lock' and file.stat().st_size
+        if found := sorted(file.name for file in path.iterdir() if foreign(file)):
+            problem = f"it also holds {', '.join(found[:5])}, which is not of the store. Move that away, or name another path"
     if problem: raise FileExistsError(f'{path} exists: {problem}')
 
 # %% ../nbs/06_storage.ipynb #scribe-store
