@@ -15,7 +15,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
-from .datasets import Patched
+from .core import Patched
 from .partition import Partition, cached_partition, from_assignment, partition_graph
 from .graphs import as_graph, field_levels, refuse
 from .sparse import csr_tensor, is_symmetric, join, join_rows, scipy_csr, sort_edges, sparse_rows, to_adj_t, transpose, version

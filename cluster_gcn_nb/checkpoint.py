@@ -6,11 +6,11 @@
 __all__ = ['write_checkpoint', 'checkpoint_state', 'read_checkpoint', 'mixed_seed', 'random_state', 'set_random_state']
 
 # %% ../nbs/03b_checkpoint.ipynb #imports
-import hashlib, io, os, pickle, re
+import hashlib, io, pickle, re
 from pathlib import Path
 import numpy as np
 import torch
-from .datasets import atomic_write
+from .core import atomic_write
 
 # %% ../nbs/03b_checkpoint.ipynb #write
 _MAGIC = b'cluster_gcn_nb checkpoint 1\n'
@@ -34,8 +34,6 @@ def write_checkpoint(
     with atomic_write(path) as tmp, open(tmp, 'wb') as f:
         f.write(_MAGIC + hashlib.sha256(payload).hexdigest().encode() + b'\n')
         f.write(payload)
-        f.flush()
-        os.fsync(f.fileno())
 
 # %% ../nbs/03b_checkpoint.ipynb #read
 def checkpoint_state(

@@ -4,13 +4,12 @@
 
 # %% auto #0
 __all__ = ['PLANETOID_URL', 'PLANETOID', 'DATASETS', 'homophily', 'GraphStats', 'count_classes', 'graph_stats', 'debian_file',
-           'tf_idf', 'Names', 'Debian', 'git_blob_id', 'verified', 'atomic_write', 'data_root', 'fetch_missing',
-           'planetoid', 'planted_partition', 'dataset_name', 'load_dataset']
+           'tf_idf', 'Names', 'Debian', 'git_blob_id', 'verified', 'data_root', 'fetch_missing', 'planetoid',
+           'planted_partition', 'dataset_name', 'load_dataset']
 
 # %% ../nbs/00_datasets.ipynb #imports
-import hashlib, http.client, json, os, tempfile, urllib.request, warnings, zipfile, zlib
+import hashlib, http.client, json, os, urllib.request, warnings, zipfile, zlib
 from collections.abc import MutableSequence, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
@@ -24,10 +23,8 @@ from torch_geometric.io import read_planetoid_data
 from torch_geometric.transforms import NormalizeFeatures
 from torch_geometric.utils import contains_isolated_nodes, contains_self_loops, is_undirected, to_undirected
 from tqdm import tqdm
+from .core import Patched, atomic_write, temporary_folder
 from .graphs import as_graph, label_kind
-
-# %% ../nbs/00_datasets.ipynb #patched
-Patched:Any = object
 
 # %% ../nbs/00_datasets.ipynb #homophily
 def homophily(
@@ -204,24 +201,6 @@ def verified(
                          'Delete it, so that it is downloaded again, or put the right file in its place')
     return content
 
-# %% ../nbs/00_datasets.ipynb #atomic
-_UMASK = os.umask(0o077); os.umask(_UMASK)      # it can only be read by setting it: once, before there are threads
-
-@contextmanager
-def atomic_write(
-    path, # the file to write; folders on the way are made
-):
-    "Gives a temporary path beside `path`, which takes its place when the block ends well and vanishes when it does not."
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, tmp = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent)
-    os.close(handle)
-    try:
-        yield Path(tmp)
-        os.chmod(tmp, 0o666 & ~_UMASK)    # mkstemp makes files that only their owner may read
-        os.replace(tmp, path)
-    finally: Path(tmp).unlink(missing_ok=True)
-
 # %% ../nbs/00_datasets.ipynb #root
 def data_root(
     root=None, # a folder, or None
@@ -265,10 +244,10 @@ def planetoid(
     "A Planetoid graph with the public split and features normalised to sum 1 a node (Yang et al., ICML 2016)."
     folder = data_root(root)/name/'raw'
     fetch_missing(name, folder, download)
-    with tempfile.TemporaryDirectory() as private, warnings.catch_warnings():
+    with temporary_folder() as private, warnings.catch_warnings():
         warnings.simplefilter('ignore')     # the pickles are of 2016 and speak of modules that NumPy and SciPy have renamed since
         for file, blob_id in PLANETOID[name].items():
-            (Path(private)/file).write_bytes(verified((folder/file).read_bytes(), folder/file, blob_id))
+            (private/file).write_bytes(verified((folder/file).read_bytes(), folder/file, blob_id))
         data = read_planetoid_data(private, name)
     data.num_classes = int(data.y.max()) + 1
     return NormalizeFeatures()(data)

@@ -23,7 +23,7 @@ try: import fcntl
 except ImportError: fcntl = None            # type: ignore[assignment] # Windows
 from .batching import ClusterLoader
 from .checkpoint import mixed_seed
-from .datasets import Patched
+from .core import Patched
 from .training import _launched
 
 # %% ../nbs/07_distributed.ipynb #interface

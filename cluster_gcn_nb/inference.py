@@ -6,7 +6,7 @@
 __all__ = ['Block', 'Step', 'propagation_step', 'conv_step', 'steps_of', 'Plan', 'make_plan', 'predict']
 
 # %% ../nbs/05_inference.ipynb #imports
-import copy, hashlib, json, math, os, tempfile, time
+import copy, hashlib, json, math, os, re, time
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -20,10 +20,8 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 from tqdm import tqdm
-try: import fcntl
-except ImportError: fcntl = None            # type: ignore[assignment] # Windows
 from .batching import ClusterData
-from .datasets import Patched, atomic_write
+from .core import Patched, atomic_write, disk_errors, leftovers, new_array, open_locked, temporary_folder
 from .graphs import as_graph, refuse
 from .memory import OwnMemory, as_tensor, give_back, map_private, own_memory, parse_memory, show_memory
 from .model import GCN, row_scales
@@ -44,7 +42,7 @@ class _Layer:
 
     def append(self, rows):
         if self.path is None: self.data[self.done:self.done+len(rows)] = rows
-        else: rows.contiguous().numpy().tofile(self.file)
+        else: self.file.write(rows.contiguous().numpy())
         self.done += len(rows)
 
     def sync(self):
@@ -342,6 +340,31 @@ def make_plan(
     room = left + least - (0 if spills else layers)
     return Plan(int(min(max(least, room // 2), 2**29)), layers, result, spills)
 
+# %% ../nbs/05_inference.ipynb #state-file
+def _is_own(file):
+    "May this file be of a prediction?"
+    if file.is_symlink() or file.is_dir() or file.name == 'lock' and file.stat().st_size: return False
+    known = re.fullmatch(r'lock|state\.json|logits|(left|diag|layer)\d+', file.name)
+    return bool(known) or file in leftovers(file.with_name('state.json'))
+
+def _read_state(folder):
+    "What `state.json` says; `{}` in a new folder. Raises `ValueError` if anything there may not be of a prediction."
+    if not folder.exists(): return {}
+    files, state, found = list(folder.iterdir()) if folder.is_dir() else [folder], folder/'state.json', {}
+    foreign = {file.name for file in files if not _is_own(file)}
+    if state.is_file():
+        try:
+            found = json.loads(state.read_text())
+            known = all(isinstance(rows, int) and rows >= 0 for rows in found['done'].values())
+        except (ValueError, KeyError, TypeError, AttributeError): known = False
+        if not known: foreign.add('state.json')
+    else: foreign |= {file.name for file in files if file.name != 'lock' and 'state.json' not in file.name}
+    if foreign:
+        names = ', '.join(sorted(foreign)[:5])
+        raise ValueError(f'{folder} holds {names}, which is not of a prediction, or damaged: '
+                         'name a new folder, or delete this one by hand')
+    return found
+
 # %% ../nbs/05_inference.ipynb #state
 class _State:
     "Layers of one prediction: in memory, or in a folder that remembers how far it is; of several ranks, the folder of rank 0 counts."
@@ -349,10 +372,8 @@ class _State:
         self.ranks, self.folder, self.num_nodes, self.dtype, self.done, self.open, self.noted = ranks, folder, num_nodes, dtype, {}, {}, time.monotonic()
         self.about = dict(key=key, num_nodes=num_nodes)
         if folder is not None and (folder/'state.json').is_file():
-            try: found = json.loads((folder/'state.json').read_text())
-            except ValueError: found = {}
-            done = found.get('done') if isinstance(found, dict) else None
-            if not isinstance(done, dict) or not all(isinstance(v, int) and 0 <= v <= num_nodes for v in done.values()): raise ValueError(f"{folder/'state.json'} is damaged: delete the folder, and begin anew")
+            found = _read_state(folder)
+            done = {name: min(count, num_nodes) for name, count in found['done'].items()}
             if {k: found.get(k) for k in self.about} != self.about: raise ValueError(f'{folder} holds another prediction: of another model, graph or version. Name another folder, or delete it')
             self.done = done
         self.note(every=0)                      # from now on the folder is known for what it is
@@ -409,8 +430,7 @@ class _Predictor(Patched):
         if not hasattr(graph, 'in_edges'): graph = _Whole(self.given, takes_adj_t, memory, fields, self.dtype)
         self.graph, self.folder, self.out = graph, None if folder is None else Path(folder), None if out is None else Path(out)
         if self.out is not None and (self.out.suffix != '.npy' or self.out.is_dir()): raise ValueError(f'out={str(out)!r} should be a file that ends in .npy')
-        if self.folder is not None and self.folder.exists() and not (self.folder/'state.json').is_file() and (not self.folder.is_dir() or any(f.name != 'lock' for f in self.folder.iterdir())):
-            raise ValueError(f'{folder} holds something else than the layers of a prediction: name a new folder')
+        if self.folder is not None: _read_state(self.folder)          # before anything is touched
         check_fits(model, graph.num_features)
         attr = graph.in_edge_attr(0, min(64, graph.num_nodes)) if 'edge_attr' in fields else None
         if attr is not None and not len(attr): attr = attr.new_zeros(1, *attr.shape[1:])
@@ -548,9 +568,7 @@ def logits(self:_Predictor, state):
 def write(self:_Predictor, found, shape, fill):
     "The file `out`, whole or not at all."
     with atomic_write(self.out) as tmp:
-        if hasattr(os, 'posix_fallocate'):          # a full disk is an error here; later, it would be the end of the process
-            with open(tmp, 'r+b') as f: os.posix_fallocate(f.fileno(), 0, max(found.nbytes, 1) + 128)
-        mapped = np.lib.format.open_memmap(tmp, 'w+', found.numpy().dtype, shape)
+        mapped = new_array(tmp, found.numpy().dtype, shape)
         fill(mapped)
         mapped.flush()
 
@@ -559,16 +577,9 @@ def write(self:_Predictor, found, shape, fill):
 def _alone(folder):
     "Nobody else works in this folder. Raises `ValueError` if somebody does."
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder/'lock', 'w') as lock:
-        try:
-            if fcntl: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError: raise ValueError(f'another process is predicting in {folder}: wait for it, or name another folder') from None
-        yield folder
-
-@contextmanager
-def _scratch(parent):
-    "A temporary folder."
-    with tempfile.TemporaryDirectory(prefix='.cluster_gcn_', dir=parent, ignore_cleanup_errors=True) as folder: yield Path(folder)
+    lock = open_locked(folder/'lock')
+    if lock is None: raise ValueError(f'another process is predicting in {folder}: wait for it, or name another folder')
+    with lock, disk_errors(folder): yield folder
 
 # %% ../nbs/05_inference.ipynb #predictor-all
 @patch
@@ -585,7 +596,7 @@ def run(self:_Predictor, progress=None, everywhere=True):
             self.ranks.same('the weights of the model', self.weights_id)
         with nullcontext() if self.ranks is None else self.ranks.together('predict'):
             if self.out is not None: self.out.parent.mkdir(parents=True, exist_ok=True)
-            place = _alone(self.folder) if mine else _scratch(self.out and self.out.parent) if self.plan.spills else nullcontext()
+            place = _alone(self.folder) if mine else temporary_folder(self.out) if self.plan.spills else nullcontext()
             folder = stack.enter_context(place)
             stack.enter_context(evaluating(self.model))
             stack.enter_context(_no_autocast(self.device))

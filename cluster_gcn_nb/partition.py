@@ -16,7 +16,8 @@ import scipy.sparse as sp
 from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
-from .datasets import Patched, atomic_write, count_classes
+from .core import Patched, atomic_write
+from .datasets import count_classes
 from .memory import parse_memory
 from .partitioners import METHODS
 from .graphs import as_edge_index, as_graph

@@ -7,14 +7,14 @@ __all__ = ['class_names', 'node_names', 'prediction_table', 'check_table', 'writ
            'read_config', 'make_model', 'save_run', 'load_run', 'predict_graph']
 
 # %% ../nbs/04a_runs.ipynb #imports
-import copy, csv, hashlib, json, tempfile, zipfile
+import copy, csv, json, tempfile
 from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from .datasets import atomic_write
+from .core import all_or_nothing, atomic_write
 from .graphs import MASKS, as_graph, as_labels, as_mask, is_text, label_kind
 from .metrics import check_logits
 from .model import GCN
@@ -155,14 +155,18 @@ def save_run(
     logits, ranks = _all_logits(model, data, None, config.get('memory')), _ranks()
     num_features, data = data.num_features, _labels_of(data)
     if ranks is not None and ranks.rank: return
-    with atomic_write(out/'model.npz') as tmp, open(tmp, 'wb') as f: np.savez(f, **{k: v.cpu().numpy() for k, v in model.state_dict().items()})
-    digest = hashlib.sha256((out/'model.npz').read_bytes()).hexdigest()
-    save_config(out, config | dict(num_features=num_features, class_names=class_names(data, logits.shape[1]), multi_label=data.y.ndim == 2, model_sha256=digest))
-    history.save(out/'history.json')
-    write_table(out/'predictions.csv', prediction_table(data, logits))
+    names, multi_label = class_names(data, logits.shape[1]), data.y.ndim == 2
+    config = config | dict(num_features=num_features, class_names=names, multi_label=multi_label)
+    weights = {k: v.cpu().numpy() for k, v in model.state_dict().items()}
     fig, ax = plt.subplots(figsize=(6, 3.6), layout='constrained')
     history.plot(ax)
-    with atomic_write(out/'curves.png') as tmp: fig.savefig(tmp, format='png', dpi=150)
+    with all_or_nothing():
+        with atomic_write(out/'curves.png') as tmp: fig.savefig(tmp, format='png', dpi=150)
+        history.save(out/'history.json')
+        write_table(out/'predictions.csv', prediction_table(data, logits))
+        save_config(out, config)
+        with atomic_write(out/'model.npz') as tmp, open(tmp, 'wb') as f:
+            np.savez(f, config=json.dumps(config), **weights)
     plt.close(fig)
 
 # %% ../nbs/04a_runs.ipynb #load
@@ -170,16 +174,16 @@ def load_run(
     folder, # that save_run has written
 ) -> tuple: # `(model, config)`; the model in evaluation mode
     "The model of a run. Raises `FileNotFoundError` for a folder that holds none, `ValueError` for one that does not fit or is damaged."
-    folder, config = Path(folder), read_config(folder)
-    if not (folder/'model.npz').is_file(): raise FileNotFoundError(f'{folder} is not the folder of a finished run: there is no model.npz')
-    if not {'num_features', 'class_names', 'model_sha256', 'multi_label'} <= config.keys(): raise ValueError(f"{folder/'config.json'} is not of a finished run")
-    if hashlib.sha256((folder/'model.npz').read_bytes()).hexdigest() != config['model_sha256']: raise ValueError(f"{folder/'model.npz'} does not belong to its config.json, or is damaged")
+    path = Path(folder)/'model.npz'
+    if not path.is_file():
+        raise FileNotFoundError(f'{folder} is not the folder of a finished run: there is no model.npz')
     try:
-        with np.load(folder/'model.npz', allow_pickle=False) as file: weights = {k: torch.from_numpy(file[k]) for k in file.files}
+        with np.load(path, allow_pickle=False) as file: arrays = {k: file[k] for k in file.files}
+        config = json.loads(str(arrays.pop('config')))
         model = make_model(config, config['num_features'], len(config['class_names']))
-        model.load_state_dict(weights)
-    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{folder}: weights and config.json do not make a model: {' '.join(line.strip() for line in str(error).splitlines()[:2])}") from None
+        model.load_state_dict({k: torch.from_numpy(v) for k, v in arrays.items()})
+    except Exception as error:
+        raise ValueError(f'{path} is damaged, or not of a run: {" ".join(str(error).split())[:200]}') from None
     return model.eval(), config
 
 # %% ../nbs/04a_runs.ipynb #predict

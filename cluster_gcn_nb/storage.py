@@ -6,7 +6,7 @@
 __all__ = ['FORMAT', 'VERSION', 'GraphStream', 'ClusterStore', 'edge_pieces']
 
 # %% ../nbs/06_storage.ipynb #imports
-import ctypes, glob, hashlib, json, math, os, re, shutil, tempfile
+import hashlib, json, math, os, re, shutil
 from collections import namedtuple
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -21,7 +21,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
 from .batching import ClusterData, ClusterPartition, _SparseX, _buffers
-from .datasets import Names, Patched, _UMASK, count_classes
+from .core import Patched, atomic_folder
+from .datasets import Names, count_classes
 from .memory import as_tensor, map_private, parse_memory
 from .partition import Partition, from_assignment
 from .graphs import as_edge_index, as_edge_values, as_graph, as_node_values, field_levels, refuse
@@ -69,7 +70,7 @@ class _Spill:
     def to_disk(self):
         for i, pieces in self.held.items():
             with open(self.folder/f'{i}', 'ab') as f:
-                for piece in pieces: piece.tofile(f)
+                for piece in pieces: f.write(piece)
         self.held, self.bytes = {}, 0
 
     def pieces(self, i, size):
@@ -390,61 +391,6 @@ class _Texts(Sequence):
         return self.bytes[self.ends[i % len(self)]:self.ends[i % len(self) + 1]].tobytes().decode('utf-8', 'surrogatepass')
     def index(self, value, *places): return self[:].index(value, *places)
 
-# %% ../nbs/06_storage.ipynb #beside
-try: import fcntl
-except ImportError: fcntl = None            # type: ignore[assignment] # Windows: what killed writers leave behind stays
-
-def _held(file) -> bool:
-    "Lock an open file; False if another process has locked or removed it."
-    try:
-        if fcntl: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError: return False
-    return os.fstat(file.fileno()).st_nlink > 0
-
-def _sweep(path):
-    "Remove what killed writers of `path` have left."
-    for lock in path.parent.glob(f'.{glob.escape(path.name)}.*.partial/lock') if fcntl else ():
-        try:
-            with open(lock) as file:
-                if _held(file): shutil.rmtree(lock.parent, ignore_errors=True)
-        except FileNotFoundError: pass          # its owner was quicker
-
-def _exchange(a, b) -> bool:
-    "Let two paths change places in one step, where the system can."
-    try: return ctypes.CDLL(None).renameat2(-100, os.fsencode(a), -100, os.fsencode(b), 2) == 0         # AT_FDCWD, RENAME_EXCHANGE
-    except (OSError, AttributeError, TypeError): return False
-
-def _take_place(folder, path, replace):
-    "Rename `folder` to `path`; with `replace`, what was there is in `folder` then. Either is whole at every moment."
-    if not replace:
-        if path.exists(): raise FileExistsError(f'{path} has appeared while the store was written')
-        return os.rename(folder, path)
-    if _exchange(folder, path): return
-    aside = folder.with_suffix('.replaced')
-    try: os.rename(path, aside); os.rename(folder, path)
-    except BaseException:
-        if aside.exists() and not path.exists(): os.rename(aside, path)
-        raise
-    os.rename(aside, folder)
-
-# %% ../nbs/06_storage.ipynb #beside-place
-@contextmanager
-def _beside(path, replaceable=lambda path: False):
-    "Gives a folder beside `path`, which takes its place when the block ends well, and vanishes when it does not; `replaceable` says whether what is there may go."
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', suffix='.partial', dir=path.parent))
-        with open(folder/'lock', 'w') as lock:
-            if not _held(lock): continue                # swept away before it was locked
-            try:
-                yield folder
-                os.chmod(folder, 0o777 & ~_UMASK)       # mkdtemp makes folders that only their owner may read
-                _take_place(folder, path, path.exists() and replaceable(path))
-                (path/'lock').unlink()
-            finally: shutil.rmtree(folder, ignore_errors=True)
-        return
-
 # %% ../nbs/06_storage.ipynb #meta
 FORMAT, VERSION = 'cluster_gcn_nb store', 1
 
@@ -605,7 +551,7 @@ def write(cls,
     if sparse_format not in ('csr', 'csc'): raise ValueError(f"sparse_format should be 'csr' or 'csc', not {sparse_format!r}")
     if features not in (None, 'float32', 'float16', 'bfloat16'): raise ValueError(f"features should be 'float32', 'float16' or 'bfloat16', not {features!r}")
     if path.exists(): _check_replaceable(path, overwrite)
-    with _beside(path, lambda path: _check_replaceable(path, overwrite)) as folder:
+    with atomic_folder(path, lambda path: _check_replaceable(path, overwrite)) as folder:
         scribe = _Scribe(folder, memory, None if progress is None else not progress)
         _write_meta(folder, scribe.store(data, partition, features, sparse_format == 'csc'))
         for spill in folder.glob('*.spill'): shutil.rmtree(spill)
@@ -613,14 +559,16 @@ def write(cls,
 
 # %% ../nbs/06_storage.ipynb #replaceable
 def _check_replaceable(path, overwrite):
-    "True if a store may take the place of what is at `path`; else `FileExistsError`."
-    if not (path/'store.json').is_file(): raise FileExistsError(f'{path} exists and is no ClusterStore: name another path')
-    if not overwrite: raise FileExistsError(f'{path} exists: overwrite=True puts a new store in its place')
-    try: own = {'store.json', *(f'{name}.npy' for name in _read_meta(path)[0]['files'])}
-    except (ValueError, KeyError, TypeError): return True               # damaged: it goes
-    foreign = sorted(f.name for f in path.iterdir() if f.name not in own)
-    if foreign: raise FileExistsError(f"{path} also holds {', '.join(foreign[:5])}, which overwriting would delete: move that away, or name another path")
-    return True
+    "Raise `FileExistsError` unless all that is at `path` is a store's own, and may go."
+    problem = '' if overwrite else 'overwrite=True puts a new store in its place'
+    try: own = {'store.json', 'lock', *(f'{name}.npy' for name in _read_meta(path)[0]['files'])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = f'it is not known to be a ClusterStore ({error}). Name another path, or delete it by hand'
+    else:
+        def foreign(file): return file.name not in own or file.is_dir() or file.name == 'lock' and file.stat().st_size
+        if found := sorted(file.name for file in path.iterdir() if foreign(file)):
+            problem = f"it also holds {', '.join(found[:5])}, which is not of the store. Move that away, or name another path"
+    if problem: raise FileExistsError(f'{path} exists: {problem}')
 
 # %% ../nbs/06_storage.ipynb #scribe-store
 @patch

@@ -25,7 +25,8 @@ from torch_geometric.data import Data
 from tqdm import tqdm
 from .batching import ClusterBatch, ClusterData, ClusterLoader
 from .checkpoint import _plain, checkpoint_state, mixed_seed, random_state, set_random_state, write_checkpoint
-from .datasets import Patched, atomic_write, count_classes
+from .core import Patched, atomic_write
+from .datasets import count_classes
 from .graphs import MASKS, as_graph, label_kind, refuse
 from .memory import OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .metrics import Scores, check_metric, score
