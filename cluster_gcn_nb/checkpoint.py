@@ -140,7 +140,8 @@ def warn_if_moved(
 ):
     "Warn if the last bits will not be those of an uninterrupted run."
     here = numerics(device)
-    other = [key for key in here if before is not None and before.get(key) != here[key]]
+    before = here if before is None else before
+    other = [key for key in here if before.get(key) != here[key]]
     if not other: return
     then, now = (', '.join(f'{key}={values.get(key)}' for key in other) for values in (before, here))
     warnings.warn(f'{name} was written with {then}; here it is {now}. The run goes on, but not to the last bit as it would have there.')
