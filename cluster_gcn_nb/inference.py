@@ -20,7 +20,9 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 from tqdm import tqdm
+import cluster_gcn_nb
 from .batching import ClusterData
+from .checkpoint import numerics, structure, warn_if_moved
 from .core import Patched, atomic_write, disk_errors, leftovers, new_array, open_locked, temporary_folder
 from .graphs import as_graph, refuse
 from .memory import OwnMemory, as_tensor, give_back, map_private, own_memory, parse_memory, show_memory
@@ -281,7 +283,7 @@ def _random_graph(scale, num_features, dtype, fields, attr=None, one_loop=False,
 @torch.no_grad()
 def _try_out(model, num_features, dtype, device, fields=(), attr=None):
     "Layers of the steps of `model` on small random graphs, from the features to the logits. Raises `ValueError` if they are not what `model` computes."
-    model, found = _twin(model).eval(), []
+    model = _twin(model).eval()
     name, takes_adj_t = type(model).__name__, getattr(model, 'takes_adj_t', False)
     steps = steps_of(model)
     if not steps or not all(isinstance(step, Step) for step in steps): raise ValueError(f'inference_steps() of {name} should return a list of at least one Step, such as conv_step(...), not {steps!r:.80}')
@@ -300,8 +302,7 @@ def _try_out(model, num_features, dtype, device, fields=(), attr=None):
         if not torch.equal(data.x, given): raise ValueError(f'{name} cannot be predicted layer by layer: a step changes the numbers that it is given, in place')
         if not agree: raise ValueError(f'{name} cannot be predicted layer by layer: on a small graph its steps give something else than its forward pass. '
                                        'A convolution or normalisation may look at more than a node and its in-neighbours; or inference_steps() leaves something out')
-        found += layers
-    return found[:len(steps) + 1], hashlib.sha256(b''.join(layer.contiguous().numpy().tobytes() for layer in found)).hexdigest()
+    return layers
 
 # %% ../nbs/05_inference.ipynb #plan
 _LEAST = 2**25              # bytes for a block, if rows are not larger
@@ -368,14 +369,15 @@ def _read_state(folder):
 # %% ../nbs/05_inference.ipynb #state
 class _State:
     "Layers of one prediction: in memory, or in a folder that remembers how far it is; of several ranks, the folder of rank 0 counts."
-    def __init__(self, folder, key, num_nodes, dtype, ranks=None):
+    def __init__(self, folder, key, num_nodes, dtype, ranks=None, device=None):
         self.ranks, self.folder, self.num_nodes, self.dtype, self.done, self.open, self.noted = ranks, folder, num_nodes, dtype, {}, {}, time.monotonic()
-        self.about = dict(key=key, num_nodes=num_nodes)
+        self.about, self.numerics = dict(key=key, num_nodes=num_nodes), numerics(device or 'cpu')
         if folder is not None and (folder/'state.json').is_file():
             found = _read_state(folder)
             done = {name: min(count, num_nodes) for name, count in found['done'].items()}
             if {k: found.get(k) for k in self.about} != self.about: raise ValueError(f'{folder} holds another prediction: of another model, graph or version. Name another folder, or delete it')
             self.done = done
+            warn_if_moved(found.get('numerics'), folder, device or 'cpu')
         self.note(every=0)                      # from now on the folder is known for what it is
 
     def layer(self, name, width, everywhere=True):
@@ -400,7 +402,7 @@ class _State:
         for name, layer in self.open.items():
             if layer.data is None: layer.sync()
             self.done[name] = layer.done
-        with atomic_write(self.folder/'state.json') as tmp: tmp.write_text(json.dumps(self.about | dict(done=self.done)))
+        with atomic_write(self.folder/'state.json') as tmp: tmp.write_text(json.dumps(self.about | dict(done=self.done, numerics=self.numerics)))
         self.noted = time.monotonic()
 
     def is_whole(self, name, width): # are all rows there?
@@ -434,7 +436,7 @@ class _Predictor(Patched):
         check_fits(model, graph.num_features)
         attr = graph.in_edge_attr(0, min(64, graph.num_nodes)) if 'edge_attr' in fields else None
         if attr is not None and not len(attr): attr = attr.new_zeros(1, *attr.shape[1:])
-        with _no_autocast(self.device): layers, self.behaviour = _try_out(model, graph.num_features, self.dtype, self.device, fields, attr)
+        with _no_autocast(self.device): layers = _try_out(model, graph.num_features, self.dtype, self.device, fields, attr)
         model.to(self.device)
         self.widths, self.steps = [layer.shape[1] for layer in layers], steps_of(model)
         self.norms = sorted({step.norm for step in self.steps if step.norm})
@@ -488,14 +490,20 @@ def shared(self:_Predictor, start, make, width, everywhere=True):
         for src, (start, stop) in enumerate(blocks):
             if stop > start: yield start, self.ranks.rows(mine, (stop - start, width), self.dtype, src, everywhere)
 
+# %% ../nbs/05_inference.ipynb #predictor-key
 @patch(as_prop=True)
 def key(self:_Predictor):
-    return hashlib.sha256(repr((3, self.behaviour, self.widths, str(self.dtype), self.graph.fingerprint, self.weights_id)).encode()).hexdigest()
+    "What identifies this prediction, on any machine."
+    known = cluster_gcn_nb.__version__, structure(self.model, code=True), self.widths, str(self.dtype), self.graph.fingerprint, self.weights_id
+    return hashlib.sha256(repr(known).encode()).hexdigest()
 
 @patch(as_prop=True)
 def weights_id(self:_Predictor):
-    sha = hashlib.sha256()
-    for name, value in self.model.state_dict().items():
+    "What identifies the model's numbers: its weights, buffers, and tensors that are plain attributes."
+    sha, found = hashlib.sha256(), self.model.state_dict() | dict(self.model.named_buffers())
+    for name, module in self.model.named_modules():
+        found |= {f'{name}.{k}': v for k, v in vars(module).items() if k[0] != '_' and isinstance(v, Tensor) and v.layout == torch.strided}
+    for name, value in found.items():
         sha.update(name.encode())
         if isinstance(value, Tensor): sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return sha.hexdigest()
@@ -600,7 +608,7 @@ def run(self:_Predictor, progress=None, everywhere=True):
             folder = stack.enter_context(place)
             stack.enter_context(evaluating(self.model))
             stack.enter_context(_no_autocast(self.device))
-            state = _State(folder if n else None, self.key if mine else '', n, self.dtype, self.ranks)
+            state = _State(folder if n else None, self.key if mine else '', n, self.dtype, self.ranks, self.device)
         bar = stack.enter_context(tqdm(total=n * (len(self.steps) + copied), desc='Predicting', unit=' nodes', unit_scale=True, disable=_hidden(progress) or self.rank > 0))
         if self.ranks is not None: self.plan.working = -int(self.ranks.max(-self.plan.working))               # blocks that all have room for
         kept = everywhere and self.out is None

@@ -24,7 +24,7 @@ from torch.nn.parameter import is_lazy
 from torch_geometric.data import Data
 from tqdm import tqdm
 from .batching import ClusterBatch, ClusterData, ClusterLoader
-from .checkpoint import _plain, checkpoint_state, mixed_seed, random_state, set_random_state, write_checkpoint
+from .checkpoint import _plain, checkpoint_state, mixed_seed, numerics, random_state, set_random_state, structure, warn_if_moved, write_checkpoint
 from .core import Patched, atomic_write
 from .datasets import count_classes
 from .graphs import MASKS, as_graph, label_kind, refuse
@@ -472,7 +472,7 @@ def has_stalled(self:Run, patience):
 @patch
 def state(self:Run):
     "What a checkpoint holds."
-    return dict(settings=self.settings, history=list(self.history), stopped=self.history.stopped, model=self.model.state_dict(), best=self.best,
+    return dict(settings=self.settings, history=list(self.history), stopped=self.history.stopped, numerics=numerics(self.device), model=self.model.state_dict(), best=self.best,
                 optimizer=self.optimizer.state_dict(), schedule={k: v for k, v in self.schedule.state_dict().items() if k != 'lr_lambdas'},
                 ranks=1 if self.ranks is None else self.ranks.size, steps=_length(self.loader), random=random_state(self.loader, self.device) if self.ranks is None else dict(seed=self.seed))
 
@@ -485,6 +485,7 @@ def load_state(self:Run, state, name):
         if key in ('model', 'weights'): raise ValueError(f'{name} is of another model: give the same, or a new checkpoint')
         raise ValueError(f'{name} is of a run with {key}={theirs!r}, this one has {key}={mine!r}: give the same, or a new checkpoint')
     self.load_random(state)                 # first, since it may refuse
+    if self.ranks is None or self.ranks.rank == 0: warn_if_moved(state.get('numerics'), name, self.device)
     self.model.load_state_dict(state['model'])
     self.optimizer.load_state_dict(state['optimizer'])
     self.schedule.load_state_dict(state['schedule'] | (dict(lr_lambdas=[None]) if hasattr(self.schedule, 'lr_lambdas') else {}))
@@ -540,7 +541,7 @@ def _settings(model, optimizer, loader, epochs, schedule, **others):
     "What the numbers of a run depend on, as plain values."
     others |= dict(schedule='a function' if callable(schedule) else schedule, epochs=epochs if schedule != 'constant' else None)
     shapes = {name: list(p.shape) for name, p in model.state_dict().items() if isinstance(p, Tensor)}
-    return _plain(others | dict(model=repr(model), weights=shapes, optimizer=type(optimizer).__name__, batches=getattr(getattr(loader, 'batch_sampler', None), 'whole_length', None) or _length(loader)))
+    return _plain(others | dict(model=structure(model), weights=shapes, optimizer=type(optimizer).__name__, batches=getattr(getattr(loader, 'batch_sampler', None), 'whole_length', None) or _length(loader)))
 
 def _length(loader):
     "Number of batches; None where nobody knows."
