@@ -215,18 +215,27 @@ def as_node_values(
     return mask.bool()
 
 # %% ../nbs/00_graphs.ipynb #count
+def _stated(data):
+    "What the graph says of its number of nodes, if anything."
+    if (n := data.get('num_nodes')) is None: return None
+    if isinstance(n, (Tensor, np.ndarray, np.generic)) and np.prod(n.shape) == 1: n = n.item()
+    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+        refuse(f'num_nodes={n!r} should be an integer from 0', 'Set it to the number of nodes')
+    return n
+
+def _rows(value, key):
+    "How many nodes a field is of; None for numbers of nodes, which are no mask."
+    if key in MASKS and as_numbers(value, key).dtype != torch.bool: return None
+    return len(value) if isinstance(value, (list, tuple)) else next(iter(_shape(value)), None)
+
 def _count_nodes(data):
-    "The number of nodes, by the first field that tells."
-    if (n := data.get('num_nodes')) is not None:
-        if isinstance(n, (Tensor, np.ndarray, np.generic)) and np.prod(n.shape) == 1: n = n.item()
-        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-            refuse(f'num_nodes={n!r} should be an integer from 0', 'Set it to the number of nodes')
-        return n
-    for key in ('x', 'y', *MASKS):
-        value = data.get(key)
-        if value is None or (key in MASKS and as_numbers(value, key).dtype != torch.bool): continue
-        if hasattr(value, 'shape') and len(value.shape): return int(value.shape[0])
-        if isinstance(value, (list, tuple)): return len(value)
+    "The number of nodes, on which all fields agree."
+    rows = {key: _rows(data[key], key) for key in ('x', 'y', *MASKS) if data.get(key) is not None}
+    rows = {key: n for key, n in dict(num_nodes=_stated(data), **rows).items() if n is not None}
+    if len(set(rows.values())) > 1:
+        numbers = ', '.join(f'{key} {n}' for key, n in rows.items())
+        refuse(f'the fields are of different numbers of nodes: {numbers}', 'Give each of them one row for each node')
+    if rows: return next(iter(rows.values()))
     if data.get('adj_t') is not None: return int((_shape(data['adj_t']) or [0])[0])
     edges = as_edge_index(data.get('edge_index'))
     return int(edges.max()) + 1 if edges.numel() else 0

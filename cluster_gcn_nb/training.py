@@ -651,7 +651,7 @@ def fit(
     data=None, # the whole graph, for evaluation: a `Data` or a ClusterStore; None: none
     epochs:int=50, # passes over the loader
     lr:float=.01, # learning rate of Adam
-    weight_decay:float=5e-4, # L2 penalty of Adam
+    weight_decay:float=0., # L2 penalty of Adam
     warmup:int=40, # steps over which the learning rate grows to its full value
     optimizer:torch.optim.Optimizer|None=None, # instead of Adam; then `lr`, `weight_decay` and `warmup` do not count
     eval_every:int=1, # epochs between evaluations; the last epoch is always evaluated
