@@ -275,6 +275,7 @@ def as_graph(
         for key, value in dict(edge_weight=weight, edge_attr=data.get('edge_attr')).items():
             if value is not None: found[key] = as_edge_values(value, edges.shape[1], key)
     if data.get('x') is not None: found['x'] = as_features(data['x'], n, dtype)
+    if 'x' in needs and not found['x'].shape[1]: refuse('x has no columns: there are no features', 'Set data.x')
     if data.get('y') is not None: found |= _labels(data, n)
     found |= {key: as_mask(data[key], n, key) for key in MASKS if data.get(key) is not None}
     if type(data.get('num_nodes')) is not int and ('num_nodes' in data or 'x' not in found): found['num_nodes'] = n

@@ -527,7 +527,9 @@ def _to_train(model, loader):
     check_labels(labels, ['train_mask'])
     check_edge_fields(model, graph.source)
     classes = count_classes(labels)
-    check_fits(model, graph.num_features if hasattr(graph, 'num_features') else graph.source.num_features, classes)
+    width = graph.num_features if hasattr(graph, 'num_features') else graph.source.num_features
+    if not width: refuse('x has no columns: the graph in clusters has no features', 'Set data.x before it is cut')
+    check_fits(model, width, classes)
     return classes
 
 def _adam(model, **rates):
