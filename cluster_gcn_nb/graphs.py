@@ -287,12 +287,9 @@ def as_graph(
 
 def _labels(data, num_nodes):
     "Labels, and their names where they were texts."
-    y, names = as_classes(data['y']) if is_text(data['y']) else (data['y'], None)
-    y, stated = as_labels(y, num_nodes), data.get('num_classes')
-    if stated and label_kind(y) == 'classes' and num_nodes and int(y.max()) >= stated:
-        refuse(f'y holds class {int(y.max())}, but num_classes is {stated}',
-               'Classes are numbered from 0: set num_classes, or number them again')
-    return dict(y=y) if names is None else dict(y=y, class_names=names)
+    if not is_text(data['y']): return dict(y=as_labels(data['y'], num_nodes))
+    numbers, names = as_classes(data['y'])
+    return dict(y=as_labels(numbers, num_nodes), class_names=names)
 
 def _advice(data):
     "What to do with something that is no graph."

@@ -258,6 +258,8 @@ def check_labels(
         if labels.get(part) is None: continue
         known = y[labels[part]] >= 0
         known = known.all(1) if known.ndim == 2 else known
+        if y.ndim == 1 and known.any() and int(y[labels[part]].max()) >= (labels.get('num_classes') or math.inf):
+            refuse(f'y holds class {int(y[labels[part]].max())} in {part}, but num_classes is {labels.num_classes}', 'Classes are numbered from 0')
         if not known.all(): refuse(f'{part} has {int((~known).sum())} nodes without a label (y negative or NaN)', 'Leave them out of the mask')
 
 # %% ../nbs/04_training.ipynb #evaluate
