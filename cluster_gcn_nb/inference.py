@@ -26,7 +26,7 @@ import cluster_gcn_nb
 from .batching import ClusterData
 from .checkpoint import numerics, structure, warn_if_moved
 from .datasets import Patched, atomic_write
-from .memory import OwnMemory, as_tensor, give_back, map_private, own_memory, parse_memory, show_memory
+from .memory import OwnMemory, as_tensor, give_back, map_private, map_zeros, own_memory, parse_memory, show_memory
 from .model import GCN, row_scales
 from .sparse import checked, csr_tensor, from_scipy, scipy_csr, spmm, to_adj_t
 from .training import _hidden, _ranks, check_fits, evaluating, pick_device, predict_logits
@@ -100,8 +100,10 @@ def propagate(self:Block,
     if norm == 'sym': values *= left.index_select(0, as_tensor(self.cols))
     if not weighted: values *= rows != as_tensor(self.cols) - self.start
     elif self.weight is not None: values *= self.weight.to(values.dtype)
+    if self.device.type == 'cpu':
+        matrix = csr_tensor(self.indptr, as_tensor(self.cols), values, self.num_nodes, check=False)
+        return spmm(matrix, z).addcmul_(diag[self.start:self.stop, None], z[self.start:self.stop])
     own = self.own(diag)[:, None].to(self.device) * self.own(z).to(self.device)
-    if self.device.type == 'cpu': return own.add_(spmm(csr_tensor(self.indptr, as_tensor(self.cols), values, self.num_nodes, check=False), z))
     others, cols = self.local()
     x = self.gather(z, others)
     return own.add_(spmm(csr_tensor(torch.from_numpy(self.indptr).to(self.device), torch.from_numpy(cols).to(self.device), values.to(self.device), len(x), check=False), x))
@@ -125,7 +127,7 @@ def propagation_step(
     widens = weight.shape[0] <= weight.shape[1]
     def done(h, own):
         h = h @ weight if widens else h
-        if bias is not None: h = h + bias
+        if bias is not None: h = h.add_(bias)               # h is a block's own
         return h if finish is None else finish(h, own)
     return Step(lambda block, z: block.propagate(z, norm, diag_lambda, weighted), None if widens else (lambda x: x @ weight), done, (norm, diag_lambda, weighted))
 
@@ -135,7 +137,7 @@ def _gcn_steps(model):
     def after(i):
         def finish(h, own):
             if model.norms is not None: h = model.norms[i](h)
-            h = h.relu()
+            h = h.relu_()
             return h + own if model.residual and i else h
         return finish
     last = len(model.layers) - 1
@@ -182,7 +184,7 @@ class _Whole:
         adj_t = data.get('adj_t') if takes_adj_t or data.edge_index is None else None
         if adj_t is None and data.edge_index is None: raise ValueError('there are no edges: the data have neither edge_index nor adj_t')
         if adj_t is None:
-            needed = own_memory() + 40 * data.num_edges
+            needed = own_memory() + _SLACK + 40 * data.num_edges
             if memory is not None and needed > memory: raise ValueError(f'memory={show_memory(memory)} is too little to predict: sorting the edges takes this process to about {show_memory(needed)}; give the graph an adj_t (to_adj_t), or put it into a ClusterStore')
             adj_t = to_adj_t(data.edge_index.cpu(), n, data.get('edge_weight'))
         if not isinstance(adj_t, Tensor) or adj_t.layout != torch.sparse_csr or tuple(adj_t.shape) != (n, n): raise ValueError(f'adj_t should be a sparse CSR tensor of shape [{n}, {n}], not {getattr(adj_t, "layout", type(adj_t).__name__)} of shape {list(getattr(adj_t, "shape", []))}')
@@ -287,7 +289,8 @@ def _try_out(model, num_features, dtype, device):
     return layers
 
 # %% ../nbs/05_inference.ipynb #plan
-_LEAST = 2**25              # bytes for a block, if rows are not larger
+_SMALL, _LARGE = 2**23, 2**28       # cost of the blocks that are tried out; bytes for a block where there is room
+_SLACK = 2**24                      # bytes that a process gains on the way: threads, objects, gaps between what is in use
 
 @dataclass
 class Plan:
@@ -305,23 +308,25 @@ def make_plan(
     memory:int|None, # budget of the process; None: none
     on_disk:bool=False, # do layers go to disk in any case?
     out_on_disk:bool=False, # do the logits?
-    largest_row:int=0, # bytes that the node with most neighbours takes
+    least:int=0, # bytes that a small block takes
     copies:int=1, # of the logits
     reserve:int=0, # bytes that the process will need besides
 ) -> Plan:
     "Raises `ValueError` if the budget is too small, with what would be enough."
     row = num_nodes * itemsize
     layers, result = row * (max(a + b for a, b in zip(widths, widths[1:])) + 2 * has_scales), 0 if out_on_disk else copies * row * widths[-1]
-    if memory is None: return Plan(2**28, layers, result, on_disk)
+    if memory is None: return Plan(_LARGE, layers, result, on_disk)
     give_back()
-    own, least = own_memory() + reserve, max(_LEAST, largest_row)
+    own = own_memory() + reserve + _SLACK
     left = memory - own - result - least
     if left < 0:
-        raise ValueError(f'memory={show_memory(memory)} is too little to predict: this process has {show_memory(own)}' + (' (with what training keeps)' if reserve else '') + f', a block takes at least {show_memory(least)}'
-                         + (f', and the logits of all nodes {show_memory(result)}; name a file for them (out=), or' if result else '; ') + f' allow {show_memory(1.01 * (own + result + least))}')
+        enough = show_memory(1.01 * own + result + 1.25 * least)                       # what was seen may be more the next time
+        raise ValueError(f'memory={show_memory(memory)} is too little to predict: the process by itself takes {show_memory(own)}'
+                         + (' (with what training keeps)' if reserve else '') + f', a small block {show_memory(least)}'
+                         + (f', and the logits of all nodes {show_memory(result)}; name a file for them (out=), or' if result else ';') + f' allow {enough}')
     spills = on_disk or layers > left // 2
     room = left + least - (0 if spills else layers)
-    return Plan(int(min(max(least, room // 2), 2**29)), layers, result, spills)
+    return Plan(int(min(max(least, room // 2), _LARGE)), layers, result, spills)
 
 # %% ../nbs/05_inference.ipynb #state
 class _State:
@@ -399,39 +404,43 @@ class _Predictor(Patched):
         self.ranks = _ranks()
         self.rank, self.num_ranks = 0, 1
         if self.ranks is not None: self.rank, self.num_ranks = self.ranks.rank, self.ranks.size
-        self.measured, itemsize, most = 1., self.dtype.itemsize, max(*self.widths, graph.num_features)
+        itemsize, most = self.dtype.itemsize, max(*self.widths, graph.num_features)
         self.foreign = any(step.norm is None for step in self.steps)                # convolutions of which nobody knows what they take
         self.per_row = itemsize * 4 * (most + self.widths[-1])
         self.per_entry = 64 + 4 * itemsize * max(self.widths) if self.foreign or self.device.type != 'cpu' else 40
-        largest = max((int(np.diff(self.indptr[i:i + 2**20 + 1]).max()) for i in range(0, graph.num_nodes, 2**20)), default=0)
-        self.plan = make_plan(self.widths, graph.num_nodes, itemsize, bool(self.norms), memory, folder is not None, out is not None,
-                              (6 if self.foreign else 2) * (largest * self.per_entry + self.per_row), copies, reserve)
+        self.watched, self.tight, self.measured = memory is not None or self.foreign, True, 2.
+        sizes = self.widths, graph.num_nodes, itemsize, bool(self.norms)
+        needed = make_plan(*sizes, None, out_on_disk=out is not None, copies=copies)
+        most = needed.layers + needed.result + 8 * max(_LARGE, self.cost(self.heaviest[1], 1))
+        self.ratios, least = [2.] * (len(self.steps) + 1), 0
+        if memory is not None and memory < own_memory() + reserve + most: self.ratios, least = self.try_blocks()
+        self.plan = make_plan(*sizes, memory, folder is not None, out is not None, least, copies, reserve)
+        self.tight = self.plan.working < _LARGE
 
 # %% ../nbs/05_inference.ipynb #predictor-blocks
 @patch
-def block_end(self:_Predictor, start, most): # the last node but one of a block: with no more than the plan allows, and than `most` bytes, but at least one
-    room, n = self.plan.working / 2 / self.measured, self.graph.num_nodes
-    entries, rows = max(int(room / self.per_entry), 1), max(int(room / self.per_row), 1)
-    ends = self.indptr[start:min(start + rows, n) + 1]
-    stop = int(np.searchsorted(ends, int(ends[0]) + entries, side='right')) + start - 1
-    if most < math.inf: stop = min(stop, int(np.searchsorted(self.cost(ends - ends[0], np.arange(len(ends))), most, side='right')) + start - 1)
-    return max(stop, start + 1)
+def cost(self:_Predictor, entries, rows): return entries * self.per_entry + rows * self.per_row        # bytes, about in proportion to what a block takes
 
 @patch
-def cost(self:_Predictor, entries, rows): return entries * self.per_entry + rows * self.per_row        # bytes
+def block_end(self:_Predictor, start, most): # the end of a block that costs `most`, or has one node
+    ends = self.indptr[start:min(start + int(most / self.per_row) + 1, self.graph.num_nodes) + 1]
+    costs = self.cost(ends - ends[0], np.arange(len(ends)))
+    return start + max(int(np.searchsorted(costs, most, side='right')) - 1, 1)
 
 @patch
 def rounds(self:_Predictor, start): # lists of blocks `(start, stop)`, one for each rank; what is left is dealt evenly
-    n = self.graph.num_nodes
+    n, most = self.graph.num_nodes, _SMALL if self.watched else math.inf
     while start < n:
         if self.ranks is not None: self.measured = self.ranks.max(self.measured)
-        most = math.inf if self.num_ranks == 1 else self.cost(int(self.indptr[n]) - int(self.indptr[start]), n - start) / self.num_ranks * 1.01 + self.per_row
+        room = min(most, self.plan.working / self.measured)
+        if self.num_ranks > 1: room = min(room, self.cost(int(self.indptr[n]) - int(self.indptr[start]), n - start) / self.num_ranks * 1.01 + self.per_row)
         blocks = []
         for _ in range(self.num_ranks):
-            stop = self.block_end(start, most) if start < n else n
+            stop = self.block_end(start, room) if start < n else n
             blocks.append((start, stop))
             start = stop
         yield blocks
+        most *= 2
 
 @patch
 def shared(self:_Predictor, start, make, width, everywhere=True):
@@ -439,11 +448,56 @@ def shared(self:_Predictor, start, make, width, everywhere=True):
     for blocks in self.rounds(start):
         start, stop = blocks[self.rank]
         with nullcontext() if self.ranks is None else self.ranks.together('rows'):
-            mine = make(start, stop).cpu() if stop > start else torch.empty(0, width, dtype=self.dtype)
+            mine = self.measure(make, start, stop) if stop > start else torch.empty(0, width, dtype=self.dtype)
             if mine.shape != (stop - start, width): raise ValueError(f'a step gave rows of shape {list(mine.shape)} for a block of {stop - start} nodes, not {[stop - start, width]}')
-        if self.ranks is None: yield start, mine; continue
         for src, (start, stop) in enumerate(blocks):
-            if stop > start: yield start, self.ranks.rows(mine, (stop - start, width), self.dtype, src, everywhere)
+            if stop > start: yield start, mine if self.ranks is None else self.ranks.rows(mine, (stop - start, width), self.dtype, src, everywhere)
+        del mine                        # so that its memory can serve the next one
+
+# %% ../nbs/05_inference.ipynb #predictor-measure
+@patch
+def measure(self:_Predictor, make, start, stop):
+    "`make(start, stop)` on the CPU. `measured`, the bytes that a block takes for each byte of `cost`, follows what is seen, with a quarter more."
+    if not self.watched: return make(start, stop).cpu()
+    if self.tight: give_back()
+    before = own_memory()
+    with OwnMemory(.0003 if self.tight else .005) as own: rows = make(start, stop).cpu()
+    cost = self.cost(int(self.indptr[stop]) - int(self.indptr[start]), stop - start)
+    self.measured = max(self.measured, 1.25 * (own.peak - before) / cost)
+    return rows
+
+@patch(as_prop=True)
+def heaviest(self:_Predictor): # the node with most neighbours, and how many
+    node = most = 0
+    for i in range(0, self.graph.num_nodes, 2**18):
+        degrees = np.diff(self.indptr[i:i + 2**18 + 1])
+        if degrees.max() > most: node, most = i + int(degrees.argmax()), int(degrees.max())
+    return node, most
+
+@patch
+@torch.no_grad()
+def try_blocks(self:_Predictor):
+    "What `measured` is for the features and for each step, seen on two blocks of the graph; and the bytes that the larger one takes."
+    n, indptr, ratios, least = self.graph.num_nodes, self.indptr, [], 0.
+    rows = min(int(_SMALL / self.per_row) + 1, n)
+    lightest = rows * int(np.diff(indptr[::rows]).argmin()) if n else 0
+    def zeros(width): return map_zeros((n, width), torch.empty(0, dtype=self.dtype).numpy().dtype)
+    scales = {key: (zeros(1)[:, 0], zeros(1)[:, 0]) for key in self.norms}
+    with evaluating(self.model):
+        for i in range(-1, len(self.steps)):
+            make, self.measured = self.maker(i, scales, None if i < 0 else zeros(self.widths[i])), 0.
+            for start in (self.heaviest[0], lightest) if n else ():
+                stop = self.block_end(start, _SMALL)
+                for _ in range(3): self.measure(make, start, stop)              # a short peak may go unseen once
+                least = max(least, self.measured * self.cost(int(indptr[stop]) - int(indptr[start]), stop - start))
+            ratios.append(self.measured)
+    return ratios, int(least)
+
+@patch
+def maker(self:_Predictor, i, scales, z): # `(start, stop)` -> rows of the first layer, or of the one that step `i` makes of `z`
+    if i < 0: return lambda a, b: _start(self.steps, self.graph.features(a, b), self.dtype, self.device)
+    following = self.steps[i + 1] if i + 1 < len(self.steps) else None
+    return lambda a, b: _forward(self.steps[i], following, Block(self.graph, a, b, scales, self.device), z)
 
 # %% ../nbs/05_inference.ipynb #predictor-key
 @patch(as_prop=True)
@@ -465,27 +519,17 @@ def weights_id(self:_Predictor):
 
 # %% ../nbs/05_inference.ipynb #predictor-run
 @patch
-def fill(self:_Predictor, state, name, width, make, bar, watched=False, everywhere=True):
-    "A layer, block by block; rows that are there already stay. `watched`: blocks begin small, and grow as far as the memory that they are seen to take allows. Not `everywhere`: other ranks than 0 keep nothing of it."
+def fill(self:_Predictor, state, name, width, i, scales, z, bar, everywhere=True):
+    "The layer that step `i` makes of `z`, block by block; rows that are there already stay. Not `everywhere`: other ranks than 0 keep nothing of it."
     layer = state.layer(name, width, everywhere)
     bar.update(layer.done)
-    self.measured = 4. if watched else 1.
-    for _, rows in self.shared(layer.done, self.watch(make) if watched else make, width, everywhere):
+    self.measured = self.ratios[i + 1]
+    for _, rows in self.shared(layer.done, self.maker(i, scales, z), width, everywhere):
         layer.append(rows)
         bar.update(len(rows))
         state.note()
+        del rows
     state.note(every=0)
-
-@patch
-def watch(self:_Predictor, make):
-    "`make`, with `measured` following what it takes; the ranks go by the one that takes most."
-    def made(start, stop):
-        before = own_memory()
-        with OwnMemory(.001) as own: rows = make(start, stop).cpu()
-        expected = self.cost(int(self.indptr[stop]) - int(self.indptr[start]), stop - start)
-        self.measured = max(2., .8 * self.measured, 2 * (own.peak - before) / expected)          # a short peak may not have been seen
-        return rows
-    return made
 
 @patch
 def layers(self:_Predictor, state, bar, everywhere):
@@ -495,15 +539,14 @@ def layers(self:_Predictor, state, bar, everywhere):
     if self.ranks is not None: begun = int(self.ranks.first(lambda: [begun])[0])
     bar.update(self.graph.num_nodes * (begun + 1 if begun >= 0 and self.graph.num_nodes * len(names) == bar.total else max(begun, 0)))
     if begun == len(self.steps): state.layer('logits', self.widths[-1], everywhere); return
-    self.measured = 1.
+    self.measured = max(self.ratios)
     scales = _scale_layers(self.graph, self.norms, self.shared, self.dtype, lambda name: state.layer(name, 1))
     x = self.graph.whole_x(self.dtype) if self.steps[0].send is None else None
     if begun < 0 and x is None:
-        self.fill(state, names[0], self.widths[0], lambda a, b: _start(self.steps, self.graph.features(a, b), self.dtype, self.device), bar)
+        self.fill(state, names[0], self.widths[0], -1, scales, None, bar)
     for i in range(max(begun, 0), len(self.steps)):
         z = x if i == 0 and x is not None else (state.open.get(names[i]) or state.layer(names[i], self.widths[i])).whole()
-        following = self.steps[i + 1] if i + 1 < len(self.steps) else None
-        self.fill(state, names[i + 1], self.widths[i + 1], lambda a, b: _forward(self.steps[i], following, Block(self.graph, a, b, scales, self.device), z), bar, self.foreign, everywhere or i + 1 < len(self.steps))
+        self.fill(state, names[i + 1], self.widths[i + 1], i, scales, z, bar, everywhere or i + 1 < len(self.steps))
         del z
         state.drop(names[i])
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['parse_memory', 'show_memory', 'process_status', 'most_memory', 'own_memory', 'give_back', 'tree_memory', 'OwnMemory',
-           'as_tensor', 'map_private']
+           'as_tensor', 'map_private', 'map_zeros']
 
 # %% ../nbs/00e_memory.ipynb #imports
 import ctypes, math, mmap, re, sys, threading, time, warnings
@@ -71,27 +71,28 @@ def tree_memory(
 
 # %% ../nbs/00e_memory.ipynb #own
 class OwnMemory:
-    "Watches anonymous memory while the context lasts: `peak`, in bytes, and `trace`, pairs of seconds and bytes."
+    "Watches anonymous memory while the context lasts: `peak`, in bytes, and `trace`, pairs of seconds and bytes (some thousands of them; after long, not all that were seen)."
     def __init__(self,
         every:float=.005, # seconds between two looks
     ):
         self.every = every
 
     def __enter__(self):
-        self.began, self.trace, self.done = time.perf_counter(), [], threading.Event()
+        self.began, self.peak, self.trace, self.done = time.perf_counter(), 0, [], threading.Event()
         self.look()
         self.thread = threading.Thread(target=self.watch, daemon=True)
         self.thread.start()
         return self
 
-    def look(self): self.trace.append((time.perf_counter() - self.began, own_memory()))
+    def look(self):
+        self.trace.append((time.perf_counter() - self.began, own_memory()))
+        self.peak = max(self.peak, self.trace[-1][1])
+        if len(self.trace) > 2**13: del self.trace[1::2]
+
     def watch(self):
         while not self.done.wait(self.every): self.look()
 
     def __exit__(self, *_): self.done.set(); self.thread.join(); self.look()
-
-    @property
-    def peak(self) -> int: return max(size for _, size in self.trace)
 
 # %% ../nbs/00e_memory.ipynb #mapped
 def as_tensor(
@@ -114,3 +115,12 @@ def map_private(
     count, no_reserve = math.prod(shape), 0x4000 if sys.platform == 'linux' else 0         # MAP_NORESERVE
     with open(path, 'rb') as f: mapped = mmap.mmap(f.fileno(), offset + count * np.dtype(dtype).itemsize, mmap.MAP_PRIVATE | no_reserve, mmap.PROT_READ | mmap.PROT_WRITE)
     return torch.from_numpy(np.frombuffer(mapped, dtype, count, offset).reshape(shape))
+
+def map_zeros(
+    shape, dtype, # NumPy's
+): # a tensor
+    "Zeros that take no memory as long as they are only read."
+    count, no_reserve = math.prod(shape), 0x4000 if sys.platform == 'linux' else 0
+    if not hasattr(mmap, 'MAP_PRIVATE') or not count: return torch.from_numpy(np.zeros(shape, dtype))
+    mapped = mmap.mmap(-1, count * np.dtype(dtype).itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
+    return torch.from_numpy(np.frombuffer(mapped, dtype, count).reshape(shape))
