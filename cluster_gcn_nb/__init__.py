@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 def __getattr__(name):
     "Import a public name when it is first used: `import cluster_gcn_nb` itself stays quick."
     import importlib, importlib.metadata
-    if name == '__version__': return importlib.metadata.version('cluster_gcn_nb')
+    if name == '__version__':
+        try: return importlib.metadata.version('cluster_gcn_nb')
+        except importlib.metadata.PackageNotFoundError: return '0+checkout'          # imported without being installed
     if name not in _NAMES: raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     value = globals()[name] = getattr(importlib.import_module(f'cluster_gcn_nb.{_NAMES[name]}'), name)
     return value

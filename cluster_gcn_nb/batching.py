@@ -6,7 +6,7 @@
 __all__ = ['ClusterPartition', 'ClusterData', 'ClusterBatch', 'ClusterLoader']
 
 # %% ../nbs/02_batching.ipynb #imports
-import copy, functools, math, sys, weakref
+import copy, functools, math, operator, sys, weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,9 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
-from .datasets import Patched
+from .core import Patched
 from .partition import Partition, cached_partition, from_assignment, partition_graph
-from .prepare import check_edge_weight, check_graph
+from .graphs import as_graph, field_levels, refuse
 from .sparse import csr_tensor, is_symmetric, join, join_rows, scipy_csr, sort_edges, sparse_rows, to_adj_t, transpose, version
 
 # %% ../nbs/02_batching.ipynb #clusterpartition
@@ -55,8 +55,11 @@ class ClusterData(torch.utils.data.Dataset, Patched):
     ):
         if sparse_format not in ('csr', 'csc'): raise ValueError(f"sparse_format should be 'csr' or 'csc', not {sparse_format!r}")
         if not isinstance(method, str): raise TypeError("method should be the name of a partitioner; pass an assignment of your own as partition=")
-        if not isinstance(data, Data): raise TypeError(f'the graph should be a PyG Data, not a {type(data).__name__}' + ('; this one goes into a ClusterLoader as it is' if isinstance(data, ClusterData) else ''))
-        check_graph(data.edge_index, data.num_nodes)
+        data = as_graph(data, needs=['edge_index'])
+        self.levels = field_levels(data)
+        if 'adj_t' in data:                     # says the same as edge_index
+            data = copy.copy(data)
+            del data.adj_t
         self.source, self.recursive, self.keep_inter_cluster_edges, self.sparse_format = data, recursive, keep_inter_cluster_edges, sparse_format
         if partition is None: partition = self._compute(num_parts, save_dir, filename, log, method=method, seed=seed, **options)
         elif options: raise ValueError(f"{', '.join(options)}: with a partition of your own there is nothing left to choose")
@@ -98,12 +101,9 @@ def _compute(self:ClusterData, num_parts, save_dir, filename, log, method, **opt
 def _sort(self:ClusterData, partition):
     "Sort the edges by cluster and remember which attributes belong to nodes and which to edges."
     data, perm = self.source, partition.node_perm
-    self._node_keys = [k for k in data.keys() if k != 'edge_index' and data.is_node_attr(k)]
-    self._edge_keys = [k for k in data.keys() if k != 'edge_index' and data.is_edge_attr(k)]
+    self._node_keys, self._edge_keys = ([key for key, level in self.levels.items() if level == kind] for kind in ('node', 'edge'))
     weight = data.get('edge_weight')
-    if weight is not None:
-        check_edge_weight(weight, data.num_edges)
-        weight = weight.detach().cpu().double().numpy()
+    if weight is not None: weight = weight.detach().cpu().double().numpy()
     position = np.empty(len(perm), np.int32)
     position[perm.numpy()] = np.arange(len(perm), dtype=np.int32)
     edges = data.edge_index.cpu().numpy()
@@ -285,6 +285,11 @@ def cpu(self:ClusterBatch, *args): return self._move(lambda t: t.cpu(), args)
 def cuda(self:ClusterBatch, device=None, *args, non_blocking=False): return self._move(lambda t: t.cuda(device, non_blocking=non_blocking), args)
 @patch
 def pin_memory(self:ClusterBatch, *args): return self._move(lambda t: t.pin_memory(), args)
+@patch
+def record_stream(self:ClusterBatch, stream, *args):
+    "Keep the memory of the batch until `stream` is done with it."
+    def record(t): t.record_stream(stream); return t
+    return self._move(record, args)
 
 # %% ../nbs/02_batching.ipynb #buffers
 class _Buffers:
@@ -376,8 +381,10 @@ def batch(self:ClusterData,
 @patch
 def __getitem__(self:ClusterData, i:int):
     "Cluster `i` as a `Data`."
+    try: i = operator.index(i)
+    except TypeError: refuse(f'clusters are taken one by one, not by {i!r}', 'Several of them make a batch: batch([1, 3])', TypeError)
     if not -len(self) <= i < len(self): raise IndexError(f'there is no cluster {i} of {len(self)}')
-    i = int(i) % len(self)
+    i = i % len(self)
     if not self.keep_inter_cluster_edges: return self.batch([i])
     (indptr, index), (start, stop) = self._structure(), self._ptr[i:i+2].tolist()
     first, last = int(indptr[start]), int(indptr[stop])

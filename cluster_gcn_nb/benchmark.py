@@ -20,7 +20,8 @@ from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from .batching import ClusterData, ClusterLoader
-from .datasets import Patched, planted_partition
+from .core import Patched, new_array, temporary_folder
+from .datasets import planted_partition
 from .memory import OwnMemory, most_memory
 from .model import GCN
 from .partition import Partition, partition_graph
@@ -57,7 +58,7 @@ def write(self:Workload, folder):
     np.save(Path(folder)/'parts.npy', partition.assignment.int().numpy())
     np.save(Path(folder)/'cut.npy', partition.edge_cut)
     rng = np.random.default_rng(0)
-    x = np.lib.format.open_memmap(Path(folder)/'x.npy', 'w+', np.float32, (self.num_nodes, self.widths[0]))
+    x = new_array(Path(folder)/'x.npy', np.float32, (self.num_nodes, self.widths[0]))
     for i in range(0, len(x), 2**16):
         x[i:i+2**16] = rng.standard_normal((len(x[i:i+2**16]), x.shape[1]), np.float32)
         if self.density < 1: x[i:i+2**16] *= rng.random((len(x[i:i+2**16]), x.shape[1]), np.float32) < self.density
@@ -215,7 +216,7 @@ def peak_memory(
     narrow:bool=False, # node numbers in 32 bits?
 ) -> np.ndarray: # [3]: seconds to build ClusterData; bytes at the peak, and at that of the process's own memory
     "Build and train three steps in a process of its own."
-    with tempfile.TemporaryDirectory() as own:
+    with temporary_folder() as own:
         return call_apart('cluster_gcn_nb.benchmark:_peak_here', {}, own, side=side, workload=asdict(workload), files=str(folder), narrow=narrow)
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #memory-report

@@ -7,13 +7,13 @@ __all__ = ['write_checkpoint', 'checkpoint_state', 'read_checkpoint', 'mixed_see
            'structure', 'numerics', 'warn_if_moved']
 
 # %% ../nbs/03b_checkpoint.ipynb #imports
-import hashlib, io, os, pickle, re, warnings
+import hashlib, io, pickle, re, warnings
 from pathlib import Path
 from types import CodeType, FunctionType
 import numpy as np
 import torch
 import cluster_gcn_nb
-from .datasets import atomic_write
+from .core import atomic_write
 
 # %% ../nbs/03b_checkpoint.ipynb #write
 _MAGIC = b'cluster_gcn_nb checkpoint 1\n'
@@ -37,8 +37,6 @@ def write_checkpoint(
     with atomic_write(path) as tmp, open(tmp, 'wb') as f:
         f.write(_MAGIC + hashlib.sha256(payload).hexdigest().encode() + b'\n')
         f.write(payload)
-        f.flush()
-        os.fsync(f.fileno())
 
 # %% ../nbs/03b_checkpoint.ipynb #read
 def checkpoint_state(

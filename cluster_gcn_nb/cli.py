@@ -9,7 +9,7 @@ __all__ = ['SETTINGS', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'co
            'named_command']
 
 # %% ../nbs/09_cli.ipynb #imports
-import os, sys, tempfile
+import os, sys
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -121,7 +121,9 @@ def train_run(
     keep = dict(checkpoint=folder/'checkpoint', resume=resume) if folder else {}
     def begun(run):
         "Only now, with nothing left to be wrong, does this run take the place of an earlier one."
-        if folder and not resume and run.epoch == 1: save_config(folder, config); (folder/'checkpoint').unlink(missing_ok=True)
+        if folder and not resume and run.epoch == 1:
+            (folder/'checkpoint').unlink(missing_ok=True)
+            save_config(folder, config)
     history = fit(model, loader, data, config['epochs'], config['lr'], config['weight_decay'], device=config['device'], seed=config['seed'],
                   schedule=config['schedule'], patience=config['patience'], callbacks=[begun, report], memory=config['memory'], **keep)
     return model, data, history
@@ -246,7 +248,7 @@ def write_report(
     "`report.md` with the statistics of a partition, and its pictures beside it."
     import matplotlib.pyplot as plt, numpy as np, torch
     from cluster_gcn_nb import plots
-    from cluster_gcn_nb.datasets import atomic_write
+    from cluster_gcn_nb.core import atomic_write
     from cluster_gcn_nb.partition import has_labels
     by_chance = replace(partition, assignment=torch.from_numpy(np.random.default_rng(0).permutation(partition.assignment.numpy())), method='random')
     pictures = [('links between clusters', 'links.png', lambda ax: plots.plot_link_blocks(data.edge_index, partition, ax)),
@@ -318,13 +320,14 @@ def cluster_gcn_bench(
     with one_line_errors():
         import torch
         from cluster_gcn_nb.benchmark import WORKLOADS, compare, memory_report
+        from cluster_gcn_nb.core import temporary_folder
         if size not in WORKLOADS: raise ValueError(f"size should be one of {', '.join(WORKLOADS)}, not {size!r}")
         for name, value, least in (('rounds', rounds, 1), ('steps', steps, 1), ('threads', threads, 0)):
             if value < least: raise ValueError(f'{name}={value} should be {least} or more')
         if threads > (os.cpu_count() or 1): raise ValueError(f'threads={threads}, but this machine has {os.cpu_count()} cores')
         if threads: torch.set_num_threads(threads)
         workload = WORKLOADS[size]
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             print(f'{size}: {workload.num_nodes:,} nodes, {workload.num_parts:,} clusters, {torch.get_num_threads()} threads; making the graph', file=sys.stderr)
             workload.write(folder)
             print(compare(workload, folder, rounds, steps))

@@ -4,13 +4,12 @@
 
 # %% auto #0
 __all__ = ['PLANETOID_URL', 'PLANETOID', 'DATASETS', 'homophily', 'GraphStats', 'count_classes', 'graph_stats', 'debian_file',
-           'tf_idf', 'Names', 'Debian', 'git_blob_id', 'verified', 'atomic_write', 'data_root', 'fetch_missing',
-           'planetoid', 'planted_partition', 'dataset_name', 'load_dataset']
+           'tf_idf', 'Names', 'Debian', 'git_blob_id', 'verified', 'data_root', 'fetch_missing', 'planetoid',
+           'planted_partition', 'dataset_name', 'load_dataset']
 
 # %% ../nbs/00_datasets.ipynb #imports
-import hashlib, http.client, json, os, tempfile, urllib.request, warnings, zipfile, zlib
+import hashlib, http.client, json, os, urllib.request, warnings, zipfile, zlib
 from collections.abc import MutableSequence, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
@@ -24,22 +23,22 @@ from torch_geometric.io import read_planetoid_data
 from torch_geometric.transforms import NormalizeFeatures
 from torch_geometric.utils import contains_isolated_nodes, contains_self_loops, is_undirected, to_undirected
 from tqdm import tqdm
-
-# %% ../nbs/00_datasets.ipynb #patched
-Patched:Any = object
+from .core import Patched, atomic_write, temporary_folder
+from .graphs import as_graph, label_kind
 
 # %% ../nbs/00_datasets.ipynb #homophily
 def homophily(
     edge_index:Tensor, # [2, num_edges] int64
-    y:Tensor, # [num_nodes] int64, negative where unlabelled; or [num_nodes, num_classes] of zeros and ones
+    y:Tensor, # [num_nodes] int64, negative where unlabelled; or [num_nodes, num_classes] of zeros and ones, NaN where unknown
 ) -> float: # in [0, 1]; NaN if no edge joins two labelled nodes
     "Mean agreement of the labels at an edge's two ends: 1 if equal, else 0; for label sets their Jaccard index."
     src, dst = y[edge_index[0]], y[edge_index[1]]
     if y.ndim == 1:
         known = (src >= 0) & (dst >= 0)
         return float((src[known] == dst[known]).float().mean())
+    src, dst = src.nan_to_num().bool(), dst.nan_to_num().bool()
     known = src.any(1) & dst.any(1)
-    src, dst = src[known].bool(), dst[known].bool()
+    src, dst = src[known], dst[known]
     return float(((src & dst).sum(1) / (src | dst).sum(1)).mean())
 
 # %% ../nbs/00_datasets.ipynb #graphstats
@@ -75,12 +74,14 @@ def count_classes(
     y = data.get('y')
     if data.get('num_classes'): return int(data['num_classes'])
     if not isinstance(y, Tensor) or not y.numel(): return 0
-    return y.shape[1] if y.ndim == 2 else 0 if y.is_floating_point() else int(y.max()) + 1
+    kind = label_kind(y)
+    return int(y.max()) + 1 if kind == 'classes' else y.shape[1] if kind == 'sets' else 0
 
 def graph_stats(
     data:Data, # with `edge_index` and, where they exist, `x`, `y` and `train_mask`
 ) -> GraphStats:
     "Statistics of a graph."
+    data = as_graph(data, needs=['edge_index'])
     n, y, mask = data.num_nodes, data.get('y'), data.get('train_mask')
     num_train = 0 if mask is None else int(mask.sum())
     return GraphStats(
@@ -88,7 +89,7 @@ def graph_stats(
         num_classes=count_classes(data), num_train=num_train, label_rate=num_train / max(n, 1),
         has_isolated_nodes=contains_isolated_nodes(data.edge_index, n), has_self_loops=contains_self_loops(data.edge_index),
         is_undirected=is_undirected(data.edge_index, num_nodes=n),
-        homophily=float('nan') if y is None else homophily(data.edge_index, y))
+        homophily=float('nan') if y is None or label_kind(y) == 'numbers' else homophily(data.edge_index, y))
 
 # %% ../nbs/00_datasets.ipynb #debian_file
 def debian_file() -> Path: # of the packaged arrays
@@ -200,24 +201,6 @@ def verified(
                          'Delete it, so that it is downloaded again, or put the right file in its place')
     return content
 
-# %% ../nbs/00_datasets.ipynb #atomic
-_UMASK = os.umask(0o077); os.umask(_UMASK)      # it can only be read by setting it: once, before there are threads
-
-@contextmanager
-def atomic_write(
-    path, # the file to write; folders on the way are made
-):
-    "Gives a temporary path beside `path`, which takes its place when the block ends well and vanishes when it does not."
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, tmp = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent)
-    os.close(handle)
-    try:
-        yield Path(tmp)
-        os.chmod(tmp, 0o666 & ~_UMASK)    # mkstemp makes files that only their owner may read
-        os.replace(tmp, path)
-    finally: Path(tmp).unlink(missing_ok=True)
-
 # %% ../nbs/00_datasets.ipynb #root
 def data_root(
     root=None, # a folder, or None
@@ -261,10 +244,10 @@ def planetoid(
     "A Planetoid graph with the public split and features normalised to sum 1 a node (Yang et al., ICML 2016)."
     folder = data_root(root)/name/'raw'
     fetch_missing(name, folder, download)
-    with tempfile.TemporaryDirectory() as private, warnings.catch_warnings():
+    with temporary_folder() as private, warnings.catch_warnings():
         warnings.simplefilter('ignore')     # the pickles are of 2016 and speak of modules that NumPy and SciPy have renamed since
         for file, blob_id in PLANETOID[name].items():
-            (Path(private)/file).write_bytes(verified((folder/file).read_bytes(), folder/file, blob_id))
+            (private/file).write_bytes(verified((folder/file).read_bytes(), folder/file, blob_id))
         data = read_planetoid_data(private, name)
     data.num_classes = int(data.y.max()) + 1
     return NormalizeFeatures()(data)

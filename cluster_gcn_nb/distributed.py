@@ -23,7 +23,7 @@ try: import fcntl
 except ImportError: fcntl = None            # type: ignore[assignment] # Windows
 from .batching import ClusterLoader
 from .checkpoint import mixed_seed
-from .datasets import Patched
+from .core import Patched
 from .training import _launched
 
 # %% ../nbs/07_distributed.ipynb #interface
@@ -92,7 +92,7 @@ class Ranks(Patched):
     def group(self): return dist.group.WORLD if _here['gloo'] is None else _here['gloo']         # for tensors on CPUs
     def group_for(self, device): # the process group for tensors on a device
         if device.type != 'cuda' or not dist.is_nccl_available(): return self.group
-        torch.cuda.set_device(device)
+        if device.index is not None: torch.cuda.set_device(device)
         if _here['nccl'] is None: _here['nccl'] = dist.group.WORLD if dist.get_backend() == 'nccl' else dist.new_group(backend='nccl', timeout=timedelta(seconds=_here['timeout']))
         return _here['nccl']
 

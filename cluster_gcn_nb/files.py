@@ -15,6 +15,7 @@ import torch
 from torch_geometric.data import Data
 from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.storage import GlobalStorage
+from .graphs import as_graph, refuse
 from .datasets import dataset_name, load_dataset
 
 # %% ../nbs/00a_files.ipynb #npz
@@ -140,9 +141,7 @@ def load_graph(
         return load_dataset(known, root)
     if not path.is_file(): raise FileNotFoundError(f'there is no file {path}')
     try: data = READERS[ending](path)
-    except (TypeError, KeyError, AttributeError, NotImplementedError, RuntimeError, MemoryError, csv.Error) as error: raise ValueError(f'{path} cannot be read: {type(error).__name__}: {error}') from None
-    edges = data.get('edge_index')
-    if not isinstance(edges, torch.Tensor) or edges.ndim != 2 or len(edges) != 2: raise ValueError(f'{path}: the graph has no edge_index of shape [2, num_edges]')
-    if 'num_nodes' in data and (isinstance(data['num_nodes'], bool) or not isinstance(data['num_nodes'], int)): raise ValueError(f"{path}: num_nodes={data['num_nodes']!r} should be an integer")
-    if 'num_nodes' not in data and not any(data.is_node_attr(k) for k in data.keys() if k != 'edge_index'): data.num_nodes = int(edges.max()) + 1 if edges.numel() else 0
-    return data
+    except (ValueError, OSError): raise
+    except Exception as error: refuse(f'{path} cannot be read ({type(error).__name__}: {error})', 'Write it again')          # damaged files break readers in any way
+    try: return as_graph(data, needs=['edge_index'])
+    except ValueError as error: raise ValueError(f'{path}: {error}') from None

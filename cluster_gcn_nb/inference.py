@@ -6,7 +6,7 @@
 __all__ = ['Block', 'Step', 'propagation_step', 'conv_step', 'steps_of', 'Plan', 'make_plan', 'predict']
 
 # %% ../nbs/05_inference.ipynb #imports
-import copy, hashlib, json, math, os, tempfile, time
+import copy, hashlib, json, math, os, re, time
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -20,16 +20,15 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 from tqdm import tqdm
-try: import fcntl
-except ImportError: fcntl = None            # type: ignore[assignment] # Windows
 import cluster_gcn_nb
 from .batching import ClusterData
 from .checkpoint import numerics, structure, warn_if_moved
-from .datasets import Patched, atomic_write
+from .core import Patched, atomic_write, disk_errors, leftovers, new_array, open_locked, temporary_folder
+from .graphs import as_graph, refuse
 from .memory import OwnMemory, as_tensor, give_back, map_private, map_zeros, own_memory, parse_memory, show_memory
 from .model import GCN, row_scales
-from .sparse import checked, csr_tensor, from_scipy, scipy_csr, spmm, to_adj_t
-from .training import _hidden, _ranks, check_fits, evaluating, pick_device, predict_logits
+from .sparse import checked, csr_tensor, entry_order, from_scipy, scipy_csr, spmm, to_adj_t
+from .training import _hidden, _ranks, check_edge_fields, check_fits, edge_fields, evaluating, float_type, pick_device, predict_logits
 
 # %% ../nbs/05_inference.ipynb #layer
 class _Layer:
@@ -45,7 +44,7 @@ class _Layer:
 
     def append(self, rows):
         if self.path is None: self.data[self.done:self.done+len(rows)] = rows
-        else: rows.contiguous().numpy().tofile(self.file)
+        else: self.file.write(rows.contiguous().numpy())
         self.done += len(rows)
 
     def sync(self):
@@ -62,7 +61,7 @@ class Block:
     "Nodes `start` to `stop` with all edges that lead to them."
     def __init__(self, graph, start, stop, scales=None, device='cpu'):
         self.start, self.stop, self.scales, self.device, self.num_nodes = start, stop, scales, torch.device(device), graph.num_nodes
-        self.indptr, self.cols, self.weight = graph.in_edges(start, stop)
+        self.graph, (self.indptr, self.cols, self.weight) = graph, graph.in_edges(start, stop)
 
     @property
     def num_rows(self) -> int: return self.stop - self.start
@@ -88,18 +87,29 @@ def subgraph(self:Block,
     return self.gather(z, others), torch.stack([torch.from_numpy(cols).long(), self.rows]).to(self.device)
 
 @patch
+def edge_values(self:Block,
+    names, # of 'edge_weight' and 'edge_attr'
+) -> dict: # [num_entries, ...] each, on `device`, of those that the graph has
+    "What a convolution is given of the block's edges, in the order of `subgraph`."
+    attr = self.graph.in_edge_attr(self.start, self.stop) if 'edge_attr' in names else None
+    found = dict(edge_weight=self.weight if 'edge_weight' in names else None, edge_attr=attr)
+    return {name: value.to(self.device) for name, value in found.items() if value is not None}
+
+@patch
 def propagate(self:Block,
     z:Tensor, # [num_nodes, width]: of all nodes
     norm:str, diag_lambda:float=1., # the variant, see normalize
-    weighted:bool=True, # count edges by their `edge_weight`, if they have one? False: all as 1, and a node's self-loops as one, as `GCNConv` does
+    weighted:bool=True, # count edges by their `edge_weight`, if they have one? False: all as 1
+    one_loop:bool=False, # count a node's self-loops as one, as `GCNConv` does?
 ) -> Tensor: # [num_rows, width], on `device`
     "The block's rows of $P Z$. On a CPU nothing is gathered: the product reads the rows of `z` where they lie."
-    left, diag = self.scales[norm, diag_lambda, weighted]
+    left, diag = self.scales[norm, diag_lambda, weighted, one_loop]
+    weight = self.weight if weighted else None
     rows = self.rows
     values = left[self.start:self.stop].index_select(0, rows)
     if norm == 'sym': values *= left.index_select(0, as_tensor(self.cols))
-    if not weighted: values *= rows != as_tensor(self.cols) - self.start
-    elif self.weight is not None: values *= self.weight.to(values.dtype)
+    if weight is not None: values *= weight.to(values.dtype)
+    elif one_loop: values *= rows != as_tensor(self.cols) - self.start             # they are in `diag`
     if self.device.type == 'cpu':
         matrix = csr_tensor(self.indptr, as_tensor(self.cols), values, self.num_nodes, check=False)
         return spmm(matrix, z).addcmul_(diag[self.start:self.stop, None], z[self.start:self.stop])
@@ -115,12 +125,12 @@ class Step:
     combine:Callable             # (block, z [num_nodes, width]) -> [num_rows, ...]
     send:Callable|None=None      # x [n, in] -> z [n, width]
     finish:Callable|None=None    # (h, own z [num_rows, width]) -> [num_rows, out]
-    norm:tuple|None=None         # of a `combine` that propagates: norm, λ, and whether edge weights count
+    norm:tuple|None=None         # of a `combine` that propagates: the arguments of Block.propagate after `z`
 
 def propagation_step(
     weight:Tensor, # [in, out]
     bias:Tensor|None, # [out]
-    norm:str='sym', diag_lambda:float=1., weighted:bool=True, # see Block.propagate
+    norm:str='sym', diag_lambda:float=1., weighted:bool=True, one_loop:bool=False, # see Block.propagate
     finish:Callable|None=None, # see Step
 ) -> Step:
     "A step `P X W + b`, in the order that keeps less."
@@ -129,7 +139,8 @@ def propagation_step(
         h = h @ weight if widens else h
         if bias is not None: h = h.add_(bias)               # h is a block's own
         return h if finish is None else finish(h, own)
-    return Step(lambda block, z: block.propagate(z, norm, diag_lambda, weighted), None if widens else (lambda x: x @ weight), done, (norm, diag_lambda, weighted))
+    variant = norm, diag_lambda, weighted, one_loop
+    return Step(lambda block, z: block.propagate(z, *variant), None if widens else (lambda x: x @ weight), done, variant)
 
 # %% ../nbs/05_inference.ipynb #step-gcn
 def _gcn_steps(model):
@@ -147,13 +158,14 @@ def _gcn_steps(model):
 def conv_step(
     conv:nn.Module, # a PyG convolution that is called as `conv(x, edge_index)`
     finish:Callable|None=None, # what follows for each node by itself: normalisation, activation
+    fields=(), # of 'edge_weight' and 'edge_attr': those that the model hands to the convolution, by these names
 ) -> Step:
     "One PyG convolution as a step. Raises `ValueError` for a `GCNConv` whose options are not those of eq. 1."
     after = None if finish is None else lambda h, own: finish(h)
     if isinstance(conv, GCNConv):
         if not (conv.normalize and conv.add_self_loops) or conv.improved: raise ValueError(f'{conv} is not predicted layer by layer: it should have normalize=True, add_self_loops=True and improved=False')
-        return propagation_step(conv.lin.weight.t(), conv.bias, weighted=False, finish=after)
-    return Step(lambda block, z: conv(*block.subgraph(z))[:block.num_rows], finish=after)
+        return propagation_step(conv.lin.weight.t(), conv.bias, weighted='edge_weight' in fields, one_loop=True, finish=after)
+    return Step(lambda block, z: conv(*block.subgraph(z), **block.edge_values(fields))[:block.num_rows], finish=after)
 
 def steps_of(
     model:nn.Module, # with a method `inference_steps`, or one of PyG's ready-made models
@@ -171,23 +183,20 @@ def steps_of(
                 h = norm(act(h)) if model.act_first else act(norm(h))
             return model.lin(h) if i == model.num_layers - 1 and hasattr(model, 'lin') else h
         return finish
-    return [conv_step(conv, after(i, norm)) for i, (conv, norm) in enumerate(zip(model.convs, model.norms))]
+    return [conv_step(conv, after(i, norm), edge_fields(model)) for i, (conv, norm) in enumerate(zip(model.convs, model.norms))]
 
 # %% ../nbs/05_inference.ipynb #whole
 class _Whole:
     "A `Data` in memory, as `predict` wants a graph; `takes_adj_t`: the model would be given `adj_t`, if there is one."
-    def __init__(self, data, takes_adj_t=True, memory=None):
-        x, n = data.get('x'), data.num_nodes
-        if not isinstance(x, Tensor) or x.ndim != 2: raise ValueError('the graph has no features: x should be a tensor [num_nodes, num_features]')
-        if len(x) != n: raise ValueError(f'the graph has {n} nodes, but x has {len(x)} rows')
-        if x.layout not in (torch.strided, torch.sparse_csr): x = x.to_sparse_csr()
-        adj_t = data.get('adj_t') if takes_adj_t or data.edge_index is None else None
-        if adj_t is None and data.edge_index is None: raise ValueError('there are no edges: the data have neither edge_index nor adj_t')
+    def __init__(self, data, takes_adj_t=True, memory=None, fields=(), dtype=torch.float32):
+        adj_t = data.get('adj_t') if takes_adj_t else None
+        data = as_graph(data, needs=['x'] if adj_t is not None else ['x', 'edge_index'], dtype=dtype)
+        x, n, self.edge_attr = data.x, data.num_nodes, None
+        if 'edge_attr' in fields and 'edge_attr' in data: self.edge_attr = data.edge_attr.detach().cpu()[entry_order(data.edge_index.cpu(), n)]
         if adj_t is None:
             needed = own_memory() + _SLACK + 40 * data.num_edges
             if memory is not None and needed > memory: raise ValueError(f'memory={show_memory(memory)} is too little to predict: sorting the edges takes this process to about {show_memory(needed)}; give the graph an adj_t (to_adj_t), or put it into a ClusterStore')
             adj_t = to_adj_t(data.edge_index.cpu(), n, data.get('edge_weight'))
-        if not isinstance(adj_t, Tensor) or adj_t.layout != torch.sparse_csr or tuple(adj_t.shape) != (n, n): raise ValueError(f'adj_t should be a sparse CSR tensor of shape [{n}, {n}], not {getattr(adj_t, "layout", type(adj_t).__name__)} of shape {list(getattr(adj_t, "shape", []))}')
         adj_t = checked(adj_t)
         self.x, self.num_nodes, self.num_features = x.detach(), n, x.shape[1]
         self.indptr, self.cols, weighted = adj_t.crow_indices().cpu().numpy(), adj_t.col_indices().cpu().numpy(), not getattr(adj_t, 'is_unweighted', False)
@@ -197,6 +206,9 @@ class _Whole:
         indptr = self.indptr[start:stop+1].astype(np.int64)
         entries = slice(int(indptr[0]), int(indptr[-1]))
         return indptr - indptr[0], self.cols[entries], None if self.weight is None else self.weight[entries]
+
+    def in_edge_attr(self, start, stop): # of the same edges, or None
+        return None if self.edge_attr is None else self.edge_attr[int(self.indptr[start]):int(self.indptr[stop])]
 
     def features(self, start, stop):
         return self.x[start:stop].clone() if self.x.layout == torch.strided else from_scipy(scipy_csr(self.x.cpu())[start:stop])
@@ -210,7 +222,7 @@ class _Whole:
     def fingerprint(self):
         sha, x = hashlib.sha256(), self.x
         x = (x,) if x.layout == torch.strided else (x.crow_indices(), x.col_indices(), x.values())
-        for part in (torch.from_numpy(self.indptr), torch.from_numpy(self.cols), self.weight, *x):
+        for part in (torch.from_numpy(self.indptr), torch.from_numpy(self.cols), self.weight, self.edge_attr, *x):
             if part is not None: sha.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
         return sha.hexdigest()
 
@@ -219,15 +231,17 @@ def _scale_layers(graph, keys, shared, dtype, make):
     "For each variant in `keys`: the layers `left` and `diag`; `make(name)` opens a layer of width 1 and says from which row on it is to be written; `shared`: see `_Predictor`."
     scales = {}
     for i, key in enumerate(keys):
-        norm, diag_lambda, weighted = key
+        norm, diag_lambda, weighted, one_loop = key
         pair = [make(f'{name}{i}') for name in ('left', 'diag')]
         def scale(start, stop):
             indptr, cols, weight = graph.in_edges(start, stop)
             counts = torch.from_numpy(np.diff(indptr))
             rows = torch.repeat_interleave(counts, output_size=len(cols))
             loop = rows == as_tensor(cols) - start
-            if not weighted: counts, rows, loop = counts - torch.bincount(rows[loop], minlength=stop - start), rows[~loop], loop[:0].new_zeros(int((~loop).sum()))
-            return torch.stack(row_scales(counts, rows, loop, weight.to(dtype) if weighted and weight is not None else None, norm, diag_lambda, dtype), 1)
+            weight = weight.to(dtype) if weighted and weight is not None else None
+            if one_loop and weight is None: counts, rows, loop = counts - torch.bincount(rows[loop], minlength=stop - start), rows[~loop], loop[:0].new_zeros(int((~loop).sum()))
+            if one_loop and weight is not None and int(rows[loop].bincount(minlength=1).max()) > 1: refuse('edge_index has several self-loops of one node, and GCNConv takes the edge_weight of the last', 'Leave one of them: torch_geometric.utils.coalesce')
+            return torch.stack(row_scales(counts, rows, loop, weight, norm, diag_lambda, dtype), 1)
         for start, values in shared(min(layer.done for layer in pair), scale, 2):
             for k, layer in enumerate(pair):
                 if layer.done == start: layer.append(values[:, k:k+1])
@@ -255,25 +269,29 @@ def _twin(model):
             if hasattr(module, name): setattr(module, name, None)
     return twin
 
-def _random_graph(scale, num_features, dtype, weighted, n=40):
-    "With parallel edges, self-loops and an isolated node."
+def _no_autocast(device): return torch.autocast(device.type, enabled=False)         # predictions are exact
+
+def _random_graph(scale, num_features, dtype, fields, attr=None, one_loop=False, n=40):
+    "With parallel edges, self-loops and an isolated node; `attr`: a few rows of the graph's `edge_attr`."
     rng = torch.Generator().manual_seed(0)
     ends = torch.cat([torch.randint(n - 1, (2, 150), generator=rng), torch.tensor([[3, 3, 5, 5, 7, 7], [3, 3, 5, 6, 8, 8]])], 1)
+    if one_loop: ends = torch.cat([ends[:, ends[0] != ends[1]], torch.tensor([[3, 5], [3, 5]])], 1)
     ends = ends[:, torch.argsort(ends[1], stable=True)]
     data = Data(x=scale * torch.randn(n, num_features, generator=rng, dtype=dtype), edge_index=ends, num_nodes=n)
-    if weighted: data.edge_weight = torch.rand(ends.shape[1], generator=rng, dtype=dtype)
+    if 'edge_weight' in fields: data.edge_weight = torch.rand(ends.shape[1], generator=rng)
+    if attr is not None: data.edge_attr = attr[torch.randint(len(attr), (ends.shape[1],), generator=rng)]
     return data
 
 @torch.no_grad()
-def _try_out(model, num_features, dtype, device):
+def _try_out(model, num_features, dtype, device, fields=(), attr=None):
     "Layers of the steps of `model` on small random graphs, from the features to the logits. Raises `ValueError` if they are not what `model` computes."
     model = _twin(model).eval()
     name, takes_adj_t = type(model).__name__, getattr(model, 'takes_adj_t', False)
     steps = steps_of(model)
     if not steps or not all(isinstance(step, Step) for step in steps): raise ValueError(f'inference_steps() of {name} should return a list of at least one Step, such as conv_step(...), not {steps!r:.80}')
     for scale in (1, .03, 30):
-        data = _random_graph(scale, num_features, dtype, takes_adj_t)
-        graph, n, given = _Whole(data, takes_adj_t), data.num_nodes, data.x.clone()
+        data = _random_graph(scale, num_features, dtype, fields, attr, not takes_adj_t and 'edge_weight' in fields)
+        graph, n, given = _Whole(data, takes_adj_t, None, fields, dtype), data.num_nodes, data.x.clone()
         def shared(start, make, width): return [(a, make(a, min(a + 15, n)).cpu()) for a in range(start, n, 15)]
         try:
             scales = _scale_layers(graph, sorted({step.norm for step in steps if step.norm}), shared, dtype, lambda _: _Layer(n, 1, dtype))
@@ -328,6 +346,31 @@ def make_plan(
     room = left + least - (0 if spills else layers)
     return Plan(int(min(max(least, room // 2), _LARGE)), layers, result, spills)
 
+# %% ../nbs/05_inference.ipynb #state-file
+def _is_own(file):
+    "May this file be of a prediction?"
+    if file.is_symlink() or file.is_dir() or file.name == 'lock' and file.stat().st_size: return False
+    known = re.fullmatch(r'lock|state\.json|logits|(left|diag|layer)\d+', file.name)
+    return bool(known) or file in leftovers(file.with_name('state.json'))
+
+def _read_state(folder):
+    "What `state.json` says; `{}` in a new folder. Raises `ValueError` if anything there may not be of a prediction."
+    if not folder.exists(): return {}
+    files, state, found = list(folder.iterdir()) if folder.is_dir() else [folder], folder/'state.json', {}
+    foreign = {file.name for file in files if not _is_own(file)}
+    if state.is_file():
+        try:
+            found = json.loads(state.read_text())
+            known = all(isinstance(rows, int) and rows >= 0 for rows in found['done'].values())
+        except (ValueError, KeyError, TypeError, AttributeError): known = False
+        if not known: foreign.add('state.json')
+    else: foreign |= {file.name for file in files if file.name != 'lock' and 'state.json' not in file.name}
+    if foreign:
+        names = ', '.join(sorted(foreign)[:5])
+        raise ValueError(f'{folder} holds {names}, which is not of a prediction, or damaged: '
+                         'name a new folder, or delete this one by hand')
+    return found
+
 # %% ../nbs/05_inference.ipynb #state
 class _State:
     "Layers of one prediction: in memory, or in a folder that remembers how far it is; of several ranks, the folder of rank 0 counts."
@@ -335,10 +378,8 @@ class _State:
         self.ranks, self.folder, self.num_nodes, self.dtype, self.done, self.open, self.noted = ranks, folder, num_nodes, dtype, {}, {}, time.monotonic()
         self.about, self.numerics = dict(key=key, num_nodes=num_nodes), numerics(device or 'cpu')
         if folder is not None and (folder/'state.json').is_file():
-            try: found = json.loads((folder/'state.json').read_text())
-            except ValueError: found = {}
-            done = found.get('done') if isinstance(found, dict) else None
-            if not isinstance(done, dict) or not all(isinstance(v, int) and 0 <= v <= num_nodes for v in done.values()): raise ValueError(f"{folder/'state.json'} is damaged: delete the folder, and begin anew")
+            found = _read_state(folder)
+            done = {name: min(count, num_nodes) for name, count in found['done'].items()}
             if {k: found.get(k) for k in self.about} != self.about: raise ValueError(f'{folder} holds another prediction: of another model, graph or version. Name another folder, or delete it')
             self.done = done
             warn_if_moved(found.get('numerics'), folder, device or 'cpu')
@@ -386,17 +427,21 @@ class _Predictor(Patched):
         if not isinstance(model, nn.Module): raise TypeError(f'the model should be a torch.nn.Module, not a {type(model).__name__}')
         here = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
         if here.dtype.itemsize < 4: raise ValueError(f'the weights are {here.dtype}: predictions are made in 32 bits, with model.float()')
+        model = getattr(model, '_orig_mod', model)                 # of a compiled one
+        self.given, takes_adj_t = graph.source if isinstance(graph, ClusterData) else graph, getattr(model, 'takes_adj_t', False)
+        if not isinstance(self.given, Data): refuse(f'the graph should be a PyG Data, a ClusterData or a ClusterStore, not a {type(graph).__name__}', 'Pass one of them', TypeError)
+        fields = ['edge_weight'] if takes_adj_t else [name for name in edge_fields(model) if name in self.given]
         self.model, self.dtype, self.device = model, here.dtype, here.device if device is None else pick_device(str(device))
         memory = None if memory is None else parse_memory(memory)
         give_back()
-        if isinstance(graph, (Data, ClusterData)) and not hasattr(graph, 'in_edges'): graph = _Whole(graph if isinstance(graph, Data) else graph.source, getattr(model, 'takes_adj_t', False), memory)
-        elif not hasattr(graph, 'in_edges'): raise TypeError(f'the graph should be a Data, a ClusterData or a ClusterStore, not a {type(graph).__name__}')
+        if not hasattr(graph, 'in_edges'): graph = _Whole(self.given, takes_adj_t, memory, fields, self.dtype)
         self.graph, self.folder, self.out = graph, None if folder is None else Path(folder), None if out is None else Path(out)
         if self.out is not None and (self.out.suffix != '.npy' or self.out.is_dir()): raise ValueError(f'out={str(out)!r} should be a file that ends in .npy')
-        if self.folder is not None and self.folder.exists() and not (self.folder/'state.json').is_file() and (not self.folder.is_dir() or any(f.name != 'lock' for f in self.folder.iterdir())):
-            raise ValueError(f'{folder} holds something else than the layers of a prediction: name a new folder')
+        if self.folder is not None: _read_state(self.folder)          # before anything is touched
         check_fits(model, graph.num_features)
-        layers = _try_out(model, graph.num_features, self.dtype, self.device)
+        attr = graph.in_edge_attr(0, min(64, graph.num_nodes)) if 'edge_attr' in fields else None
+        if attr is not None and not len(attr): attr = attr.new_zeros(1, *attr.shape[1:])
+        with _no_autocast(self.device): layers = _try_out(model, graph.num_features, self.dtype, self.device, fields, attr)
         model.to(self.device)
         self.widths, self.steps = [layer.shape[1] for layer in layers], steps_of(model)
         self.norms = sorted({step.norm for step in self.steps if step.norm})
@@ -574,9 +619,7 @@ def logits(self:_Predictor, state):
 def write(self:_Predictor, found, shape, fill):
     "The file `out`, whole or not at all."
     with atomic_write(self.out) as tmp:
-        if hasattr(os, 'posix_fallocate'):          # a full disk is an error here; later, it would be the end of the process
-            with open(tmp, 'r+b') as f: os.posix_fallocate(f.fileno(), 0, max(found.nbytes, 1) + 128)
-        mapped = np.lib.format.open_memmap(tmp, 'w+', found.numpy().dtype, shape)
+        mapped = new_array(tmp, found.numpy().dtype, shape)
         fill(mapped)
         mapped.flush()
 
@@ -585,16 +628,9 @@ def write(self:_Predictor, found, shape, fill):
 def _alone(folder):
     "Nobody else works in this folder. Raises `ValueError` if somebody does."
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder/'lock', 'w') as lock:
-        try:
-            if fcntl: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError: raise ValueError(f'another process is predicting in {folder}: wait for it, or name another folder') from None
-        yield folder
-
-@contextmanager
-def _scratch(parent):
-    "A temporary folder."
-    with tempfile.TemporaryDirectory(prefix='.cluster_gcn_', dir=parent, ignore_cleanup_errors=True) as folder: yield Path(folder)
+    lock = open_locked(folder/'lock')
+    if lock is None: raise ValueError(f'another process is predicting in {folder}: wait for it, or name another folder')
+    with lock, disk_errors(folder): yield folder
 
 # %% ../nbs/05_inference.ipynb #predictor-all
 @patch
@@ -611,9 +647,10 @@ def run(self:_Predictor, progress=None, everywhere=True):
             self.ranks.same('the weights of the model', self.weights_id)
         with nullcontext() if self.ranks is None else self.ranks.together('predict'):
             if self.out is not None: self.out.parent.mkdir(parents=True, exist_ok=True)
-            place = _alone(self.folder) if mine else _scratch(self.out and self.out.parent) if self.plan.spills else nullcontext()
+            place = _alone(self.folder) if mine else temporary_folder(self.out) if self.plan.spills else nullcontext()
             folder = stack.enter_context(place)
             stack.enter_context(evaluating(self.model))
+            stack.enter_context(_no_autocast(self.device))
             state = _State(folder if n else None, self.key if mine else '', n, self.dtype, self.ranks, self.device)
         bar = stack.enter_context(tqdm(total=n * (len(self.steps) + copied), desc='Predicting', unit=' nodes', unit_scale=True, disable=_hidden(progress) or self.rank > 0))
         if self.ranks is not None: self.plan.working = -int(self.ranks.max(-self.plan.working))               # blocks that all have room for
@@ -635,4 +672,5 @@ def predict(
     "Logits of all nodes, exactly, layer by layer; under torchrun, each rank computes its share of every layer, and all return the same. Raises `ValueError` if the budget is too small or the model is not a sequence of convolutions."
     ranks = _ranks()
     with nullcontext() if ranks is None else ranks.together('predict'): predictor = _Predictor(model, graph, memory, folder, out, device)
+    check_edge_fields(predictor.model, predictor.given)
     return predictor.run(progress)

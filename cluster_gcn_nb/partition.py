@@ -16,10 +16,12 @@ import scipy.sparse as sp
 from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
-from .datasets import Patched, atomic_write, count_classes
+from .core import Patched, atomic_write
+from .datasets import count_classes
 from .memory import parse_memory
 from .partitioners import METHODS
-from .prepare import check_graph, check_whole, field, fill_up, integer_weights, node_constraints, undirected_view
+from .graphs import as_edge_index, as_graph
+from .prepare import at_most_a_share, check_whole, field, fill_up, integer_weights, node_constraints, undirected_view
 from .streaming import stream_cut, stream_parts
 
 # %% ../nbs/01_partition.ipynb #container
@@ -143,7 +145,7 @@ def from_assignment(
         raise ValueError(f'an assignment is one integer a node, not {assignment.dtype} of shape {list(assignment.shape)}')
     assignment = assignment.long()
     if num_parts is None: num_parts = int(assignment.max()) + 1 if len(assignment) else 0
-    check_graph(edge_index, len(assignment))
+    edge_index = as_edge_index(edge_index, len(assignment))
     check_num_parts(num_parts, len(assignment))
     if assignment.min() < 0 or assignment.max() >= num_parts:
         raise ValueError(f'the assignment names clusters {int(assignment.min())} to {int(assignment.max())}; with num_parts={num_parts} they go from 0 to {num_parts - 1}')
@@ -171,12 +173,9 @@ def _check_call(method, function, *args, **options):
 def _task(data_or_edge_index, num_parts, method='metis', seed=0, num_nodes=None, edge_weight=None, node_weight=None, balance=(), auto=None, **options):
     "The arguments of `partition_graph`, checked, with names looked up."
     data = data_or_edge_index
-    if not isinstance(data, Data):
-        check_graph(data, 2**40)
-        if num_nodes is not None: check_whole('num_nodes', num_nodes, 0)
-        data = Data(edge_index=data, num_nodes=num_nodes if num_nodes is not None else int(data.max()) + 1 if data.numel() else 0)
+    if not isinstance(data, Data): data = Data(edge_index=as_edge_index(data), num_nodes=num_nodes)
+    data = as_graph(data, needs=['edge_index'])
     edge_index, n = data.edge_index, data.num_nodes
-    check_graph(edge_index, n)
     if method not in METHODS: raise ValueError(f"there is no method {method!r}; known: {', '.join(METHODS)}")
     check_whole('seed', seed, 0, 2**31 - 1)
     if isinstance(num_parts, str) and num_parts == 'auto':
@@ -215,7 +214,7 @@ def _partition_stream(graph, num_parts, method, seed, num_nodes, edge_weight, no
     check_num_parts(num_parts, n)
     _check_call(method, stream_parts, None, n, 0, num_parts, seed=seed, **options)
     order = graph.order(0, n).numpy()
-    if node_weight is not None: node_weight = integer_weights(node_weight, n, 'node_weight')[order]
+    if node_weight is not None: node_weight = at_most_a_share(integer_weights(node_weight, n, 'node_weight'), int(num_parts))[order]
     part = stream_parts(graph.neighbours, n, graph.num_neighbours, int(num_parts), seed, node_weight, **options)
     assignment = np.empty(n, np.int64)
     assignment[order] = part

@@ -7,7 +7,7 @@ __all__ = ['METIS_OPTIONS', 'KAMINPAR_PRESETS', 'METHODS', 'metis_options', 'cal
            'random_parts']
 
 # %% ../nbs/00c_partitioners.ipynb #imports
-import ctypes, importlib.util, json, os, pkgutil, signal, subprocess, sys, tempfile, time
+import ctypes, errno, importlib.util, json, os, pkgutil, signal, subprocess, sys, time
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 import pymetis
 import scipy.sparse as sp
 from tqdm import tqdm
+from .core import disk_errors, new_array, temporary_folder
 
 # %% ../nbs/00c_partitioners.ipynb #options
 METIS_OPTIONS = dict(ncuts=(1, 10_000), niter=(1, 10_000), ufactor=(1, 1_000_000), contig=(0, 1), minconn=(0, 1), no2hop=(0, 1),
@@ -87,7 +88,7 @@ def call_apart(
     "Call a function in a child process. Raises the `ValueError` that the function raises, and `RuntimeError` where the child fails otherwise."
     folder, shown = Path(folder), function.split(':')[1].removeprefix('_call_')
     for name, a in arrays.items():
-        file = np.lib.format.open_memmap(folder/f'{name}.npy', 'w+', dtype or a.dtype, a.shape)
+        file = new_array(folder/f'{name}.npy', dtype or a.dtype, a.shape)
         file[...] = a                   # casts piece by piece
         del file
     (folder/'call.json').write_text(json.dumps([function, list(arrays), arguments]))
@@ -98,22 +99,28 @@ def call_apart(
                 while child.poll() is None: time.sleep(.02); clock.update()
         finally: child.kill()
         log.seek(0)
-        if child.returncode: raise RuntimeError(_obituary(shown, child.returncode, log.read()))
+        if child.returncode: raise _failure(shown, child.returncode, log.read(), folder)
     if (folder/'refusal').exists(): raise ValueError((folder/'refusal').read_text())
     return np.load(folder/'answer.npy')
 
-def _obituary(name, code, log):
-    "Why a child failed, in a line."
+_DISK_FULL = 74                 # exit code of a child that could not write its result
+
+def _failure(name, code, log, folder):
+    "Why a child failed, as an error with a message of one line."
+    if code == _DISK_FULL: return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     last = (log.strip().splitlines() or ['it left no message'])[-1]
-    return f'{name} failed in its own process (' + (f'signal {-code}; out of memory?' if code < 0 else f'exit {code}') + f'): {last}'
+    how = f'signal {-code}; out of memory?' if code < 0 else f'exit {code}'
+    return RuntimeError(f'{name} failed in its own process ({how}): {last}')
 
 def _answer(folder):
     "In the child: call the function, and leave its result in a file."
     folder = Path(folder)
     function, arrays, arguments = json.loads((folder/'call.json').read_text())
     arrays = {name: np.load(folder/f'{name}.npy', mmap_mode='c') for name in arrays}
-    try: np.save(folder/'answer.npy', pkgutil.resolve_name(function)(**arrays, **arguments))
-    except ValueError as error: (folder/'refusal').write_text(str(error))
+    try: answer = pkgutil.resolve_name(function)(**arrays, **arguments)
+    except ValueError as error: (folder/'refusal').write_text(str(error)); return
+    try: np.save(folder/'answer.npy', answer)
+    except OSError: sys.exit(_DISK_FULL)
 
 # %% ../nbs/00c_partitioners.ipynb #check-input
 def _same(values):
@@ -152,7 +159,7 @@ def metis(
     arguments = dict(num_parts=int(num_parts), recursive=bool(recursive), options=options, mend=mend and not recursive)
     work = adj.nnz * options.get('ncuts', 1) * max(options.get('niter', 10) / 10, 1)
     if not (work >= 10**6 if apart is None else apart): return _call_metis(**{k: None if a is None else a.astype(integer) for k, a in arrays.items()}, **arguments)
-    with tempfile.TemporaryDirectory(prefix='cluster_gcn_') as folder:
+    with temporary_folder() as folder:
         given = {k: a for k, a in arrays.items() if a is not None}
         return call_apart('cluster_gcn_nb.partitioners:_call_metis', given, folder, dtype=integer, **arguments, **{k: None for k in arrays if k not in given})
 
@@ -166,12 +173,12 @@ def write_parhip(
     weighted = not _same(adj.data)
     flags = 0b001000 | (not weighted) | (node_weight is None) << 1      # a bit is set where something is absent, or has 32 bits only
     begin = 24 + 8*(adj.shape[0] + 1)
-    with open(path, 'wb') as f:
-        np.array([flags, adj.shape[0], adj.nnz], np.uint64).tofile(f)
-        (adj.indptr.astype(np.uint64) * 4 + begin).tofile(f)
-        adj.indices.astype(np.uint32, copy=False).tofile(f)
-        if node_weight is not None: node_weight.astype(np.int64).tofile(f)
-        if weighted: adj.data.astype(np.int64).tofile(f)
+    with disk_errors(path), open(path, 'wb') as f:
+        f.write(np.array([flags, adj.shape[0], adj.nnz], np.uint64).data)
+        f.write((adj.indptr.astype(np.uint64) * 4 + begin).data)
+        f.write(adj.indices.astype(np.uint32, copy=False).data)
+        if node_weight is not None: f.write(node_weight.astype(np.int64).data)
+        if weighted: f.write(adj.data.astype(np.int64).data)
 
 # %% ../nbs/00c_partitioners.ipynb #kaminpar
 KAMINPAR_PRESETS = ('default', 'fast', 'eco', 'strong', 'largek', 'largek-fast', 'largek-eco', 'largek-strong')
@@ -200,8 +207,8 @@ def kaminpar(
     if not (isinstance(num_threads, (int, np.integer)) and 1 <= num_threads <= 1024): raise ValueError(f'num_threads={num_threads!r} should be an integer from 1 to 1024')
     if node_weight is not None and node_weight.shape[1] > 1: raise ValueError("kaminpar balances one weight a node; for several, use method='metis'")
     _check_input(adj, num_parts, node_weight)
-    with tempfile.TemporaryDirectory(prefix='cluster_gcn_') as folder:
-        path = os.path.join(folder, 'graph.parhip')
+    with temporary_folder() as folder:
+        path = str(folder/'graph.parhip')
         write_parhip(path, adj, None if node_weight is None else node_weight[:, 0])
         return call_apart('cluster_gcn_nb.partitioners:_call_kaminpar', {}, folder, path=path, num_parts=int(num_parts), seed=int(seed), num_threads=int(num_threads), preset=preset, epsilon=float(epsilon))
 

@@ -7,17 +7,18 @@ __all__ = ['class_names', 'node_names', 'prediction_table', 'check_table', 'writ
            'read_config', 'make_model', 'save_run', 'load_run', 'predict_graph']
 
 # %% ../nbs/04a_runs.ipynb #imports
-import copy, csv, hashlib, json, tempfile, zipfile
+import copy, csv, json, tempfile
 from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from .datasets import atomic_write
-from .metrics import as_mask
+from .core import all_or_nothing, atomic_write
+from .graphs import MASKS, as_graph, as_labels, as_mask, is_text, label_kind
+from .metrics import check_logits
 from .model import GCN
-from .training import _labels_of, _ranks, predict_logits
+from .training import _labels_of, _ranks, check_fits, predict_logits
 
 # %% ../nbs/04a_runs.ipynb #names
 def _names(found, count):
@@ -47,11 +48,11 @@ def _labels(y, classes):
 def _known(data, multi_label, classes):
     "Columns with what the graph says itself: the split of each node, and its label."
     columns, y, split = {}, data.get('y'), np.full(data.num_nodes, '', object)
-    for part in ('train', 'val', 'test'):
-        if (mask := data.get(f'{part}_mask')) is not None: split[as_mask(mask, data.num_nodes, f'{part}_mask').numpy()] = part
+    for part in MASKS:
+        if (mask := data.get(part)) is not None: split[as_mask(mask, data.num_nodes, part).cpu().numpy()] = part.removesuffix('_mask')
     if (split != '').any(): columns['split'] = split.tolist()
-    if isinstance(y, Tensor) and y.ndim == 1 + multi_label and len(y) == data.num_nodes: columns['label'] = _labels(y, classes)
-    elif not isinstance(y, Tensor) and _names(y, data.num_nodes) is not None: columns['label'] = [str(label) for label in y]
+    if is_text(y): return columns | dict(label=['' if label is None or label != label else str(label) for label in y])
+    if y is not None and label_kind(y := as_labels(y, data.num_nodes)) == ('sets' if multi_label else 'classes'): columns['label'] = _labels(y.nan_to_num(), classes)
     return columns
 
 def prediction_table(
@@ -64,6 +65,7 @@ def prediction_table(
     "What a model says of each node of a graph."
     classes = class_names(data, logits.shape[1]) if classes is None else [str(c) for c in classes]
     if multi_label is None: multi_label = getattr(data.get('y'), 'ndim', 1) == 2
+    check_logits(logits)
     probability = (logits.sigmoid() if multi_label else logits.softmax(1)).cpu()
     table = dict(node=list(node_names(data))) | _known(data, multi_label, classes)
     table['prediction'] = _labels(probability > .5 if multi_label else probability.argmax(1), classes)
@@ -153,14 +155,18 @@ def save_run(
     logits, ranks = _all_logits(model, data, None, config.get('memory')), _ranks()
     num_features, data = data.num_features, _labels_of(data)
     if ranks is not None and ranks.rank: return
-    with atomic_write(out/'model.npz') as tmp, open(tmp, 'wb') as f: np.savez(f, **{k: v.cpu().numpy() for k, v in model.state_dict().items()})
-    digest = hashlib.sha256((out/'model.npz').read_bytes()).hexdigest()
-    save_config(out, config | dict(num_features=num_features, class_names=class_names(data, logits.shape[1]), multi_label=data.y.ndim == 2, model_sha256=digest))
-    history.save(out/'history.json')
-    write_table(out/'predictions.csv', prediction_table(data, logits))
+    names, multi_label = class_names(data, logits.shape[1]), data.y.ndim == 2
+    config = config | dict(num_features=num_features, class_names=names, multi_label=multi_label)
+    weights = {k: v.cpu().numpy() for k, v in model.state_dict().items()}
     fig, ax = plt.subplots(figsize=(6, 3.6), layout='constrained')
     history.plot(ax)
-    with atomic_write(out/'curves.png') as tmp: fig.savefig(tmp, format='png', dpi=150)
+    with all_or_nothing():
+        with atomic_write(out/'curves.png') as tmp: fig.savefig(tmp, format='png', dpi=150)
+        history.save(out/'history.json')
+        write_table(out/'predictions.csv', prediction_table(data, logits))
+        save_config(out, config)
+        with atomic_write(out/'model.npz') as tmp, open(tmp, 'wb') as f:
+            np.savez(f, config=json.dumps(config), **weights)
     plt.close(fig)
 
 # %% ../nbs/04a_runs.ipynb #load
@@ -168,16 +174,16 @@ def load_run(
     folder, # that save_run has written
 ) -> tuple: # `(model, config)`; the model in evaluation mode
     "The model of a run. Raises `FileNotFoundError` for a folder that holds none, `ValueError` for one that does not fit or is damaged."
-    folder, config = Path(folder), read_config(folder)
-    if not (folder/'model.npz').is_file(): raise FileNotFoundError(f'{folder} is not the folder of a finished run: there is no model.npz')
-    if not {'num_features', 'class_names', 'model_sha256', 'multi_label'} <= config.keys(): raise ValueError(f"{folder/'config.json'} is not of a finished run")
-    if hashlib.sha256((folder/'model.npz').read_bytes()).hexdigest() != config['model_sha256']: raise ValueError(f"{folder/'model.npz'} does not belong to its config.json, or is damaged")
+    path = Path(folder)/'model.npz'
+    if not path.is_file():
+        raise FileNotFoundError(f'{folder} is not the folder of a finished run: there is no model.npz')
     try:
-        with np.load(folder/'model.npz', allow_pickle=False) as file: weights = {k: torch.from_numpy(file[k]) for k in file.files}
+        with np.load(path, allow_pickle=False) as file: arrays = {k: file[k] for k in file.files}
+        config = json.loads(str(arrays.pop('config')))
         model = make_model(config, config['num_features'], len(config['class_names']))
-        model.load_state_dict(weights)
-    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{folder}: weights and config.json do not make a model: {' '.join(line.strip() for line in str(error).splitlines()[:2])}") from None
+        model.load_state_dict({k: torch.from_numpy(v) for k, v in arrays.items()})
+    except Exception as error:
+        raise ValueError(f'{path} is damaged, or not of a run: {" ".join(str(error).split())[:200]}') from None
     return model.eval(), config
 
 # %% ../nbs/04a_runs.ipynb #predict
@@ -190,15 +196,7 @@ def predict_graph(
 ) -> dict: # columns by name, one entry a node
     "The predictions of a run's model for a graph. Raises `ValueError` if the features do not fit."
     model, config = load_run(folder)
-    if not isinstance(data, Data):
-        if data.num_features != config['num_features']: raise ValueError(f"the store has {data.num_features} features a node; the model wants {config['num_features']}")
-        return prediction_table(data.labels(), _all_logits(model, data, device, memory), config['class_names'], config['multi_label'], all_probabilities)
-    x = data.get('x')
-    if not isinstance(x, Tensor): raise ValueError(f"the graph has no tensor x of features; the model wants one of shape [num_nodes, {config['num_features']}]")
-    if x.ndim != 2 or tuple(x.shape) != (data.num_nodes, config['num_features']):
-        raise ValueError(f"the graph has features of shape {list(x.shape)}; the model wants [{data.num_nodes}, {config['num_features']}]")
-    data = copy.copy(data)
-    data.x = (x.to_dense() if x.layout != torch.sparse_csr else x).to(next(model.parameters()).dtype)
-    bad = int((~torch.isfinite(data.x.to_dense())).any(1).sum())
-    if bad: raise ValueError(f'the features of {bad} nodes are NaN or infinite: mend x')
-    return prediction_table(data, _all_logits(model, data, device, memory), config['class_names'], config['multi_label'], all_probabilities)
+    graph = as_graph(data, needs=('x', 'edge_index')) if isinstance(data, Data) else data
+    check_fits(model, graph.num_features)
+    known = data if isinstance(data, Data) else data.labels()              # its labels as they were given
+    return prediction_table(known, _all_logits(model, graph, device, memory), config['class_names'], config['multi_label'], all_probabilities)

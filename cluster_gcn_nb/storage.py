@@ -6,7 +6,7 @@
 __all__ = ['FORMAT', 'VERSION', 'GraphStream', 'ClusterStore', 'edge_pieces']
 
 # %% ../nbs/06_storage.ipynb #imports
-import ctypes, glob, hashlib, json, math, os, re, shutil, tempfile
+import hashlib, json, math, os, re, shutil
 from collections import namedtuple
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -21,10 +21,11 @@ from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
 from .batching import ClusterData, ClusterPartition, _SparseX, _buffers
-from .datasets import Names, Patched, _UMASK, count_classes
+from .core import Patched, atomic_folder
+from .datasets import Names, count_classes
 from .memory import as_tensor, map_private, parse_memory
 from .partition import Partition, from_assignment
-from .prepare import check_edge_weight, check_graph
+from .graphs import as_edge_index, as_edge_values, as_graph, as_node_values, field_levels, refuse
 from .sparse import join, join_rows, mirror_difference, sort_entries, sparse_rows
 
 # %% ../nbs/06_storage.ipynb #file
@@ -69,7 +70,7 @@ class _Spill:
     def to_disk(self):
         for i, pieces in self.held.items():
             with open(self.folder/f'{i}', 'ab') as f:
-                for piece in pieces: piece.tofile(f)
+                for piece in pieces: f.write(piece)
         self.held, self.bytes = {}, 0
 
     def pieces(self, i, size):
@@ -96,19 +97,16 @@ class _Spill:
 class GraphStream:
     "A graph that comes in pieces, so that nobody has to hold it."
     num_nodes:int                # of the whole graph
-    edges:object                 # pieces: integers [2, n]; or dicts of such an `edge_index` and attributes of these n edges
-    nodes:object=()              # pieces, nodes in order: dicts of attributes of the next n nodes, such as `x` [n, num_features] and `y` [n]
+    edges:object                 # a list of pieces, or a function that makes an iterator of them: integers [2, n]; or dicts of such an `edge_index` and attributes of these n edges
+    nodes:object=()              # likewise, nodes in order: dicts of attributes of the next n nodes, such as `x` [n, num_features] and `y` [n]
     others:dict=field(default_factory=dict) # what belongs to the graph as a whole, such as `num_classes`
-    used:set=field(default_factory=set, init=False, repr=False) # generators that have been read
 
     def pieces(self, name): # of 'edges' or 'nodes'
-        "The pieces, anew each time; they may be given as a list, a generator (once), or a function that makes one. Raises `TypeError` or `ValueError`."
+        "The pieces, from the first one on. Raises `TypeError`."
         given = getattr(self, name)
+        if hasattr(given, '__next__'): refuse(f'{name} is a {type(given).__name__}, which gives its pieces only once', 'Pass a list, or a function that makes it: lambda: ...', TypeError)
         given = given() if callable(given) else given
-        if not hasattr(given, '__iter__') or isinstance(given, (dict, str, Tensor, np.ndarray)): raise TypeError(f'{name} should be an iterable of pieces, not a {type(given).__name__}')
-        if hasattr(given, '__next__') and not callable(getattr(self, name)):
-            if name in self.used: raise ValueError(f'the {name} of this GraphStream have been read already, and a generator gives them once: pass a list, or a function that returns a generator')
-            self.used.add(name)
+        if not hasattr(given, '__iter__') or isinstance(given, (dict, str, Tensor, np.ndarray)): refuse(f'{name} should be pieces, not a {type(given).__name__}', f'Pass a list of them: [{name}]', TypeError)
         return iter(given)
 
     def checked(self): # -> itself
@@ -180,15 +178,12 @@ def _from_disk(rows, column): # array, of our own or mapped -> tensor, array or 
 # %% ../nbs/06_storage.ipynb #as-stream
 def _as_stream(data, piece, column_of, stored=None):
     "A `Data` as a `GraphStream`, and its odd attributes by name; `column_of` is filled with the columns of the others; `stored`: how `x` is to be kept."
-    ends, x, weight = data.edge_index, data.get('x'), data.get('edge_weight')
-    check_graph(ends[:, :0] if isinstance(ends, Tensor) and ends.ndim == 2 else ends, data.num_nodes)          # its form: the numbers are looked at piece by piece
+    x, levels = data.get('x'), field_levels(data)
     if stored is not None and (not isinstance(x, Tensor) or x.layout != torch.strided): raise ValueError(f'features={stored!r} is for a dense tensor x; the graph has ' + ('none' if x is None else f'a {type(x).__name__}' + (f' of layout {x.layout}' if isinstance(x, Tensor) else '')))
-    if weight is not None: check_edge_weight(weight, data.num_edges)
     n, odd, others = data.num_nodes, {}, {}
     keys:dict[str, list] = {'node': [], 'edge': []}
-    for key in data.stores[0].keys():                       # `data.keys()` has them in another order in each process
-        if key in ('edge_index', 'adj_t'): continue
-        value, level = data[key], 'node' if data.is_node_attr(key) else 'edge' if data.is_edge_attr(key) else 'graph'
+    for key, level in levels.items():
+        value = data[key]
         if level == 'graph': others[key] = value
         elif isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value): odd[key] = level
         elif key == 'x' and level == 'node' and stored is None and sparse_rows(value) is not None: odd[key] = level
@@ -199,10 +194,13 @@ def _as_stream(data, piece, column_of, stored=None):
         column, value = column_of[level, key], data[key]
         if column.kind == 'list': return np.asarray(value[i:i+n], column.disk)
         return (value.movedim(column.axis, 0) if isinstance(value, Tensor) else np.moveaxis(value, column.axis, 0))[i:i+n]
-    edges = (dict(edge_index=data.edge_index[:, i:i+piece], **{key: cut('edge', key, i, piece) for key in keys['edge']}) for i in range(0, max(data.num_edges, 1), piece))
-    rows = max(piece // 64, 1)
-    nodes = ({key: cut('node', key, i, rows) for key in keys['node']} for i in range(0, n, rows)) if keys['node'] else ()
-    return GraphStream(n, edges, nodes, others), odd
+    def edges():
+        for i in range(0, max(data.num_edges, 1), piece):
+            yield dict(edge_index=data.edge_index[:, i:i+piece], **{key: cut('edge', key, i, piece) for key in keys['edge']})
+    def nodes():
+        rows = max(piece // 64, 1)
+        for i in range(0, n, rows): yield {key: cut('node', key, i, rows) for key in keys['node']}
+    return GraphStream(n, edges, nodes if keys['node'] else (), others), odd
 
 def _columned(data, key, value):
     "The column of an attribute of a `Data`. Raises `ValueError` where it cannot be kept."
@@ -264,10 +262,9 @@ def edges(self:_Scribe, pieces, position, part, by_target, column_of, numbered=F
     "Write the graph's edges in the new order; what was found out on the way: `num_edges`, `cut`, `is_undirected`, and the attributes' names."
     spill, names, count, cut, difference, n = None, [], 0, 0, 0, len(position)
     with self.bar('Reading edges', None, ' edges') as bar:
-        for piece in _pieces(pieces, self.piece):
-            ends, first = _ends(piece, n), spill is None
+        for piece in _pieces(pieces, self.piece, n):
+            ends, first = piece['edge_index'].cpu().numpy(), spill is None
             if first: names = [key for key in piece if key != 'edge_index']
-            if 'edge_weight' in names and first: _check_weight(piece['edge_weight'])
             _check_names(piece, ['edge_index', *names], 'edges')
             for key in names if first else ():
                 with _named(key): column_of.setdefault(('edge', key), _column(piece[key]))
@@ -282,13 +279,13 @@ def edges(self:_Scribe, pieces, position, part, by_target, column_of, numbered=F
             weight = torch.as_tensor(piece['edge_weight']).detach().cpu().double().numpy() if 'edge_weight' in names else None
             count, cut, difference = count + len(records), cut + int((part[src] != part[dst]).sum()), difference + mirror_difference(ends, weight)
             bar.update(len(records))
-    if spill is None: spill, names = self.spill('edges', n, [('row', np.int32), ('col', np.int32)]), []
+    if spill is None: refuse('edges gave no piece', 'A graph without edges has one of shape [2, 0]; a generator gives its pieces only once')
     self.rows('', spill, n, n, count, [('e_id', 'e_id')] * ('e_id' in spill.dtype.names) + [(f'a {key}', f'edge_{_file_name(key)}') for key in names])
     return count, cut, difference % 2**64 == 0, names
 
 # %% ../nbs/06_storage.ipynb #scribe-check
-def _pieces(pieces, most):
-    "Pieces of edges as dicts, large ones in several."
+def _pieces(pieces, most, num_nodes):
+    "Pieces of edges as dicts, checked, large ones in several."
     for piece in pieces:
         piece = dict(piece) if isinstance(piece, dict) else dict(edge_index=piece)
         if not all(isinstance(key, str) for key in piece): raise ValueError(f'attributes are named by texts, not by {list(piece)}')
@@ -299,21 +296,12 @@ def _pieces(pieces, most):
             rows = len(value) if hasattr(value, '__len__') and not isinstance(value, (str, bytes)) else 'no'
             if key != 'edge_index' and rows != ends.shape[1]: raise ValueError(f'a piece has {ends.shape[1]} edges, but {rows} rows of {key!r}')
         for i in range(0, max(ends.shape[1], 1), most):
-            yield {key: ends[:, i:i+most] if key == 'edge_index' else value[i:i+most] for key, value in piece.items()}
+            part = {key: ends[:, i:i+most] if key == 'edge_index' else value[i:i+most] for key, value in piece.items()}
+            part['edge_index'] = as_edge_index(part['edge_index'], num_nodes)
+            for key in {'edge_weight', 'edge_attr'} & part.keys(): part[key] = as_edge_values(part[key], part['edge_index'].shape[1], key)
+            yield part
 
 # %% ../nbs/06_storage.ipynb #scribe-ends
-def _ends(piece, num_nodes):
-    "Checked `edge_index` of a piece, as an array."
-    ends = piece['edge_index']
-    ends = ends.cpu().numpy() if isinstance(ends, Tensor) else ends
-    if ends.dtype.kind not in 'iu': raise ValueError(f'edges should be integers, not {ends.dtype}')
-    low, high = (int(ends.min()), int(ends.max())) if ends.size else (0, 0)
-    if low < 0 or high >= num_nodes: raise ValueError(f'an edge names node {low if low < 0 else high}, but there are {num_nodes} nodes (numbered from 0)')
-    return ends
-
-def _check_weight(weight):
-    if np.ndim(weight) != 1 or not (isinstance(weight, (Tensor, np.ndarray)) and torch.as_tensor(weight).dtype not in (torch.complex64, torch.complex128)): raise ValueError(f'edge_weight should be real numbers, one an edge, not {getattr(weight, "dtype", type(weight).__name__)} of shape {list(np.shape(weight))}')
-
 def _check_names(piece, names, what):
     if sorted(piece) != sorted(names): raise ValueError(f'the first piece of {what} has {sorted(names)}, a later one {sorted(piece)}')
 
@@ -333,6 +321,7 @@ def nodes(self:_Scribe, pieces, position, column_of, stored):
             for key, value in piece.items():
                 if not isinstance(key, str) or key in ('edge_index', 'num_nodes', 'adj_t'): raise ValueError(f'an attribute of nodes cannot be called {key!r}')
                 if not hasattr(value, '__len__') or np.ndim(value) == 0: raise ValueError(f'{key} should have one row a node, not {value!r:.80}')
+            piece = {key: as_node_values(value, len(value), key) for key, value in piece.items()}
             if spill is None:
                 names = list(piece)
                 for key in names:
@@ -401,61 +390,6 @@ class _Texts(Sequence):
         if not -len(self) <= i < len(self): raise IndexError(f'there is no text {i} of {len(self)}')
         return self.bytes[self.ends[i % len(self)]:self.ends[i % len(self) + 1]].tobytes().decode('utf-8', 'surrogatepass')
     def index(self, value, *places): return self[:].index(value, *places)
-
-# %% ../nbs/06_storage.ipynb #beside
-try: import fcntl
-except ImportError: fcntl = None            # type: ignore[assignment] # Windows: what killed writers leave behind stays
-
-def _held(file) -> bool:
-    "Lock an open file; False if another process has locked or removed it."
-    try:
-        if fcntl: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError: return False
-    return os.fstat(file.fileno()).st_nlink > 0
-
-def _sweep(path):
-    "Remove what killed writers of `path` have left."
-    for lock in path.parent.glob(f'.{glob.escape(path.name)}.*.partial/lock') if fcntl else ():
-        try:
-            with open(lock) as file:
-                if _held(file): shutil.rmtree(lock.parent, ignore_errors=True)
-        except FileNotFoundError: pass          # its owner was quicker
-
-def _exchange(a, b) -> bool:
-    "Let two paths change places in one step, where the system can."
-    try: return ctypes.CDLL(None).renameat2(-100, os.fsencode(a), -100, os.fsencode(b), 2) == 0         # AT_FDCWD, RENAME_EXCHANGE
-    except (OSError, AttributeError, TypeError): return False
-
-def _take_place(folder, path, replace):
-    "Rename `folder` to `path`; with `replace`, what was there is in `folder` then. Either is whole at every moment."
-    if not replace:
-        if path.exists(): raise FileExistsError(f'{path} has appeared while the store was written')
-        return os.rename(folder, path)
-    if _exchange(folder, path): return
-    aside = folder.with_suffix('.replaced')
-    try: os.rename(path, aside); os.rename(folder, path)
-    except BaseException:
-        if aside.exists() and not path.exists(): os.rename(aside, path)
-        raise
-    os.rename(aside, folder)
-
-# %% ../nbs/06_storage.ipynb #beside-place
-@contextmanager
-def _beside(path, replaceable=lambda path: False):
-    "Gives a folder beside `path`, which takes its place when the block ends well, and vanishes when it does not; `replaceable` says whether what is there may go."
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', suffix='.partial', dir=path.parent))
-        with open(folder/'lock', 'w') as lock:
-            if not _held(lock): continue                # swept away before it was locked
-            try:
-                yield folder
-                os.chmod(folder, 0o777 & ~_UMASK)       # mkdtemp makes folders that only their owner may read
-                _take_place(folder, path, path.exists() and replaceable(path))
-                (path/'lock').unlink()
-            finally: shutil.rmtree(folder, ignore_errors=True)
-        return
 
 # %% ../nbs/06_storage.ipynb #meta
 FORMAT, VERSION = 'cluster_gcn_nb store', 1
@@ -617,7 +551,7 @@ def write(cls,
     if sparse_format not in ('csr', 'csc'): raise ValueError(f"sparse_format should be 'csr' or 'csc', not {sparse_format!r}")
     if features not in (None, 'float32', 'float16', 'bfloat16'): raise ValueError(f"features should be 'float32', 'float16' or 'bfloat16', not {features!r}")
     if path.exists(): _check_replaceable(path, overwrite)
-    with _beside(path, lambda path: _check_replaceable(path, overwrite)) as folder:
+    with atomic_folder(path, lambda path: _check_replaceable(path, overwrite)) as folder:
         scribe = _Scribe(folder, memory, None if progress is None else not progress)
         _write_meta(folder, scribe.store(data, partition, features, sparse_format == 'csc'))
         for spill in folder.glob('*.spill'): shutil.rmtree(spill)
@@ -625,14 +559,16 @@ def write(cls,
 
 # %% ../nbs/06_storage.ipynb #replaceable
 def _check_replaceable(path, overwrite):
-    "True if a store may take the place of what is at `path`; else `FileExistsError`."
-    if not (path/'store.json').is_file(): raise FileExistsError(f'{path} exists and is no ClusterStore: name another path')
-    if not overwrite: raise FileExistsError(f'{path} exists: overwrite=True puts a new store in its place')
-    try: own = {'store.json', *(f'{name}.npy' for name in _read_meta(path)[0]['files'])}
-    except (ValueError, KeyError, TypeError): return True               # damaged: it goes
-    foreign = sorted(f.name for f in path.iterdir() if f.name not in own)
-    if foreign: raise FileExistsError(f"{path} also holds {', '.join(foreign[:5])}, which overwriting would delete: move that away, or name another path")
-    return True
+    "Raise `FileExistsError` unless all that is at `path` is a store's own, and may go."
+    problem = '' if overwrite else 'overwrite=True puts a new store in its place'
+    try: own = {'store.json', 'lock', *(f'{name}.npy' for name in _read_meta(path)[0]['files'])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = f'it is not known to be a ClusterStore ({error}). Name another path, or delete it by hand'
+    else:
+        def foreign(file): return file.name not in own or file.is_dir() or file.name == 'lock' and file.stat().st_size
+        if found := sorted(file.name for file in path.iterdir() if foreign(file)):
+            problem = f"it also holds {', '.join(found[:5])}, which is not of the store. Move that away, or name another path"
+    if problem: raise FileExistsError(f'{path} exists: {problem}')
 
 # %% ../nbs/06_storage.ipynb #scribe-store
 @patch
@@ -640,10 +576,10 @@ def store(self:_Scribe, data, partition, features, by_target):
     "Write all files; what `store.json` says of them."
     columns:dict = {}
     stream, odd = data, {}
-    if isinstance(data, Data): stream, odd = _as_stream(data, self.piece, columns, features)
-    elif isinstance(data, ClusterStore): raise TypeError('to write a store in another order, pass a GraphStream with its edge_pieces() and the pieces of nodes')
-    elif isinstance(data, ClusterData): raise TypeError('of a ClusterData, pass the graph and the partition: ClusterStore.write(data, clusters.partition, path)')
-    elif not isinstance(data, GraphStream): raise TypeError(f'the graph should be a Data or a GraphStream, not a {type(data).__name__}')
+    if isinstance(data, ClusterStore): refuse('the graph is a ClusterStore', 'To write it in another order, pass a GraphStream with its edge_pieces and the pieces of nodes', TypeError)
+    if not isinstance(data, GraphStream):
+        data = as_graph(data, needs=['edge_index'])
+        stream, odd = _as_stream(data, self.piece, columns, features)
     elif taken := {'edge_index', 'num_nodes', 'adj_t'} & set(stream.checked().others): raise ValueError(f'others cannot hold {sorted(taken)}')
     stream.checked()
     given, position, part = self.order(partition, stream.num_nodes)
@@ -777,6 +713,17 @@ def neighbours(self:ClusterStore,
     more, others, _ = self._rows_of('turned_', start, stop)
     rows = np.concatenate([np.repeat(np.arange(stop - start), np.diff(p)) for p in (indptr, more)])
     return indptr + more, np.concatenate([cols, others])[np.argsort(rows, kind='stable')], None
+
+# %% ../nbs/06_storage.ipynb #read-edge-attr
+@patch
+def in_edge_attr(self:ClusterStore,
+    start:int, stop:int, # rows, in the order of the store
+): # [n, ...] Tensor, in the order of `in_edges`; None: the edges have none
+    "Attributes of the edges that lead to these nodes. Raises `ValueError` where they are sorted by source."
+    if 'edge_attr' not in self._edge_keys: return None
+    if self.sparse_format != 'csc': refuse(f'edge_attr of {self.path} is sorted by source, and predictions read it by target', "Write the store with sparse_format='csc'")
+    indptr = self._files['indptr']
+    return self._edge_value('edge_attr', [(int(indptr[start]), int(indptr[stop]))], slice(None), None)
 
 # %% ../nbs/06_storage.ipynb #read-pieces
 @patch(as_prop=True)

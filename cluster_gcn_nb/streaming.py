@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from fastcore.basics import patch
 from fastcore.meta import delegates
 from tqdm import tqdm
-from .datasets import Patched
+from .core import Patched
 from .partitioners import METHODS, _check_input, metis
 from .prepare import check_whole, fill_up
 
