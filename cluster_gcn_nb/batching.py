@@ -16,6 +16,7 @@ from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
 from .core import Patched
+from .memory import spare
 from .partition import Partition, cached_partition, from_assignment, partition_graph
 from .graphs import as_graph, field_levels, refuse
 from .sparse import csr_tensor, is_symmetric, join, join_rows, scipy_csr, sort_edges, sparse_rows, to_adj_t, transpose, version
@@ -311,6 +312,7 @@ class _Buffers:
         for key in list(self.free)[:-self.keep]: self.free.pop(key, None)
 
 _buffers = _Buffers()
+spare.append(_buffers.free)
 
 # %% ../nbs/02_batching.ipynb #take
 def _take(value, ids, dim):

@@ -28,7 +28,7 @@ from .checkpoint import _plain, checkpoint_state, mixed_seed, numerics, random_s
 from .core import Patched, atomic_write
 from .datasets import count_classes
 from .graphs import MASKS, as_graph, label_kind, refuse
-from .memory import OwnMemory, give_back, own_memory, parse_memory, show_memory
+from .memory import SLACK, OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .metrics import Scores, check_metric, score
 from .prepare import check_whole
 from .sparse import from_scipy, scipy_csr, to_adj_t
@@ -414,7 +414,8 @@ class Run(Patched):
     history:History = field(default_factory=History)
     best:dict|None = None          # the weights that scored best on the validation nodes
     step_options:dict = field(default_factory=dict) # of train_step
-    memory:object = None           # budget of the process, for evaluations
+    memory:Any = None              # budget of the process
+    step:int = 0                   # bytes that a step takes, if there is a budget
     ranks:Any = None               # the `Ranks` that train together, if this process is not alone
     replica:Any = None             # the model among them
     seed:int|None = None           # of their random numbers
@@ -424,6 +425,11 @@ class Run(Patched):
 
 # %% ../nbs/04_training.ipynb #run-epoch
 @patch
+def make_room(self:Run):
+    "Give freed memory back, if the next step does not fit beside what the process has."
+    if self.step and own_memory() + self.step > self.memory: give_back()
+
+@patch
 def train_epoch(self:Run):
     "One pass over the batches; its record, with the mean loss of a training node (NaN if there was none)."
     self.model.train()
@@ -431,6 +437,7 @@ def train_epoch(self:Run):
     for sampler in (getattr(self.loader, name, None) for name in ('sampler', 'batch_sampler')):
         if sampler is not None and hasattr(sampler, 'set_epoch'): sampler.set_epoch(self.epoch)
     if self.ranks is not None: self.ranks.draw(self.seed, self.epoch)
+    self.make_room()
     for i, batch in enumerate(_stream(self.loader, self.device)):
         if self.ranks is not None and not batch.num_nodes: batch = self.ranks.stand_in(self)
         try: loss, count = train_step(self.model, batch, self.optimizer, self.device, replica=self.replica, **self.step_options)
@@ -439,6 +446,7 @@ def train_epoch(self:Run):
         if count or self.replica is not None and self.replica.total: self.schedule.step()
         total, nodes = total + loss * count, nodes + count
         del batch
+        self.make_room()
     seconds = time.perf_counter() - began
     if self.ranks is not None:
         total, nodes, seconds = self.ranks.sum(total, nodes, seconds / self.ranks.size)
@@ -586,16 +594,16 @@ def _initialised(model, loader, device):
 
 # %% ../nbs/04_training.ipynb #heaviest
 def _trials(loader):
-    "Batches that are ever heavier, up to the heaviest that the loader may deal, and how much heavier the next one and the last one are. Of an unknown loader, its first batch."
+    "Functions that make batches, ever heavier ones, up to the heaviest that the loader may deal, and how much heavier the next one and the last one are. Of an unknown loader, its first batch."
     data, q = getattr(loader, 'cluster_data', None), getattr(loader, 'batch_size', None) or getattr(getattr(loader, 'batch_sampler', None), 'batch_size', None)
-    if not isinstance(data, ClusterData) or q is None: yield from ((batch, 1., 1.) for batch, _ in zip(loader, range(1))); return
+    if not isinstance(data, ClusterData) or q is None: yield from ((lambda: batch, 1., 1.) for batch, _ in zip(loader, range(1))); return
     nodes, entries = np.diff(data._ptr), np.diff(data._structure()[0][data._ptr])
     order = np.argsort(-(nodes / max(nodes.mean(), 1) + entries / max(entries.mean(), 1)), kind='stable')
     q = min(q, len(data))
     counts = [min(2**i, q) for i in range((q - 1).bit_length() + 1)]
     weights = [np.array([len(part) for part in data._cut(np.sort(order[:k]))[1:3]], float) for k in counts]         # nodes and edges
     def heavier(i, j): return float((weights[j] / np.maximum(weights[i], 1)).max())
-    for i, k in enumerate(counts): yield data.batch(order[:k]), heavier(i, min(i + 1, len(counts) - 1)), heavier(i, -1)
+    for i, k in enumerate(counts): yield lambda: data.batch(order[:k]), heavier(i, min(i + 1, len(counts) - 1)), heavier(i, -1)
 
 def _try_step(run, batch):
     "Forward and backward, as in training, and nothing changed by it."
@@ -618,17 +626,19 @@ def training_memory(
     memory:int|None=None, # stop as soon as it is clear that more is needed
 ) -> tuple: # bytes of anonymous memory at the peak of training, and a text that says of what
     "What training will need, tried out on the heaviest batches; of a loader that is no `ClusterLoader`, on its first batch."
-    base, later = own_memory(), _kept_later(run)
+    give_back()
+    base, later = own_memory(), _kept_later(run) + SLACK
     needed, text, reads_ahead = base + later, 'batches', getattr(getattr(run.loader, 'cluster_data', None), 'reads_ahead', False)
     with torch.random.fork_rng([run.device] if run.device.type == 'cuda' else []):
-        for batch, following, last in _trials(run.loader):
-            with OwnMemory(.0005) as own:
-                ahead = copy.deepcopy(batch.to_dict()) if reads_ahead else None
-                _try_step(run, batch)
-            step = int(1.1 * (own.peak - base))
-            needed, text = base + step + later, f'batches of up to {batch.num_nodes * last:,.0f} nodes'
-            del batch, ahead
-            if memory is not None and base + step * following + later > memory: return int(base + step * last + later), text
+        for make, following, last in _trials(run.loader):
+            give_back()
+            with OwnMemory(.0005) as making: batch = make()
+            with OwnMemory(.0005) as stepping: _try_step(run, batch)
+            made, taken = making.peak - base, stepping.peak - base
+            run.step = int(1.15 * (made + taken if reads_ahead else max(made, taken)))           # a peak may be short, and go unseen
+            needed, text = base + run.step + later, f'batches of up to {batch.num_nodes * last:,.0f} nodes'
+            del batch
+            if memory is not None and base + run.step * following + later > memory: return int(base + 1.25 * run.step * last + later), text
     return needed, text
 
 def _kept_later(run):
@@ -638,15 +648,18 @@ def _kept_later(run):
 
 def check_budget(run:Run, memory):
     "Raise a `ValueError` unless `run` keeps to `memory`, with what it would take; and unless its evaluations can go layer by layer."
-    from cluster_gcn_nb.inference import _Predictor
+    from cluster_gcn_nb.inference import TooLittle, _Predictor
     memory = None if memory is None else parse_memory(memory)
-    if memory is not None:
-        if getattr(run.loader, 'kept', None) is not None: raise ValueError('with keep_batches=True all batches stay in memory, which no budget foresees: leave out keep_batches or memory')
-        give_back()
-        base = own_memory()
-        needed, text = training_memory(run, memory)
-        if needed > memory: raise ValueError(f'memory={show_memory(memory)} is too little to train: {text} need about {show_memory(1.01 * needed)}, {show_memory(base)} of which this process has already. Allow that, or make the batches smaller')
-    if run.data is not None: _Predictor(run.model, run.data, memory, device=run.device, copies=2, reserve=_kept_later(run))
+    if memory is None: _Predictor(run.model, run.data, device=run.device); return
+    if getattr(run.loader, 'kept', None) is not None: raise ValueError('with keep_batches=True all batches stay in memory, which no budget foresees: leave out keep_batches or memory')
+    run.memory, refusal = memory, None
+    try:
+        if run.data is not None: _Predictor(run.model, run.data, memory, device=run.device, copies=2, reserve=_kept_later(run) + SLACK)
+    except TooLittle as error: refusal = error
+    needed, text = training_memory(run, memory)
+    if refusal is not None and refusal.enough > needed: raise refusal
+    if needed > memory: raise TooLittle(f'memory={show_memory(memory)} is too little to train: {text} need about {show_memory(1.01 * needed)}, {show_memory(own_memory())} of which this process has already. Allow that, or make the batches smaller', needed)
+    if refusal is not None: raise refusal
 
 # %% ../nbs/04_training.ipynb #fit
 def fit(
