@@ -132,7 +132,7 @@ def numerics(
     return dict(processor=processor, threads=torch.get_num_threads(), torch=str(torch.__version__), cluster_gcn_nb=cluster_gcn_nb.__version__)
 
 def warn_if_moved(
-    before:dict|None, # of `numerics`, when the run was written down; None: not known
+    before:dict|None, # of numerics, when the run was written down; None: not known
     name, # of the file or folder that it is resumed from
     device='cpu', # where is computed now
 ):

@@ -57,7 +57,8 @@ def _check_finite(value, name, rows=2**16):
         part = value[start:start+rows]
         if part.sum().isfinite(): continue
         bad = (~part.isfinite()).reshape(len(part), -1).any(1)
-        if bad.any(): refuse(f'{name} is NaN or infinite in row {start + int(bad.nonzero()[0])}', 'Replace such numbers')
+        first = start + int(bad.nonzero()[0]) if bad.any() else None
+        if first is not None: refuse(f'{name} is NaN or infinite in row {first}', 'Replace such numbers')
 
 # %% ../nbs/00_graphs.ipynb #edges
 def as_edge_index(
@@ -211,7 +212,8 @@ def as_node_values(
     if key not in MASKS: return value
     mask = as_numbers(value, key)
     if mask.shape != (num_rows,) or not ((mask == 0) | (mask == 1)).all():
-        refuse(f'{key} holds {mask.dtype} of shape {_shape(mask)} for {num_rows} nodes', 'Give one boolean for each node')
+        refuse(f'{key} holds {mask.dtype} of shape {_shape(mask)} for {num_rows} nodes',
+               'Give one boolean for each node')
     return mask.bool()
 
 # %% ../nbs/00_graphs.ipynb #count
@@ -308,10 +310,12 @@ def field_levels(
         if key in ('edge_index', 'adj_t'): continue
         value = data[key]
         levels[key] = level = 'node' if data.is_node_attr(key) else 'edge' if data.is_edge_attr(key) else 'graph'
-        named = key in ('ptr', 'face') or (('index' in key or 'idx' in key) and (np.ndim(value) == 2 or level == 'graph'))
+        by_name = 'index' in key or 'idx' in key
+        named = key in ('ptr', 'face') or (by_name and (np.ndim(value) == 2 or level == 'graph'))
         if isinstance(value, (Tensor, np.ndarray)) and named:
             refuse(f'{key} of shape {_shape(value)} names nodes by number, and a batch numbers them again',
                    f'Take it out, and keep it beside the graph: del data.{key}')
         if isinstance(value, Tensor) and value.layout != torch.strided and key != 'x':
-            refuse(f'{key} is a tensor of layout {value.layout}, which cannot be cut', f'Delete it, or make it dense: del data.{key}')
+            refuse(f'{key} is a tensor of layout {value.layout}, which cannot be cut',
+                   f'Delete it, or make it dense: del data.{key}')
     return levels
