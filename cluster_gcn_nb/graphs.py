@@ -172,7 +172,7 @@ def is_text(y):
 
 # %% ../nbs/00_graphs.ipynb #task
 def label_kind(
-    y:Tensor, # of a graph that has come through `as_graph`
+    y:Tensor, # of a graph that has come through as_graph
 ) -> str: # 'classes', 'sets' or 'numbers'
     "What the labels are: a class for each node, a set of labels, or targets of a regression."
     if y.ndim == 1: return 'numbers' if y.is_floating_point() else 'classes'
@@ -302,7 +302,7 @@ def _advice(data):
 
 # %% ../nbs/00_graphs.ipynb #levels
 def field_levels(
-    data:Data, # a graph that has come through `as_graph`
+    data:Data, # a graph that has come through as_graph
 ) -> dict: # of 'node', 'edge' or 'graph' by the field's name, without edge_index and adj_t
     "Where each field of a graph belongs. Raises `ValueError` for a field that cannot be cut."
     levels = {}
