@@ -99,7 +99,8 @@ def set_random_state(
 # %% ../nbs/03b_checkpoint.ipynb #structure
 def _plain_text(value):
     "A value as text that is the same in every process: without addresses in memory, sets in order."
-    if isinstance(value, CodeType): return f'code{value.co_names}{_plain_text(value.co_consts)}'
+    if isinstance(value, CodeType): return f'code{value.co_code.hex()}{value.co_names}{_plain_text(value.co_consts)}'
+    if isinstance(value, (torch.Tensor, np.ndarray)): return f'numbers{hashlib.sha256(_bytes_of(value)).hexdigest()}'
     if isinstance(value, FunctionType) and '<lambda>' in value.__qualname__: return _plain_text(value.__code__)
     if callable(value) and hasattr(value, '__qualname__'): return f'{value.__module__}.{value.__qualname__}'
     if isinstance(value, dict): return f"{{{', '.join(f'{_plain_text(k)}: {_plain_text(v)}' for k, v in value.items())}}}"
@@ -107,20 +108,23 @@ def _plain_text(value):
     if isinstance(value, (set, frozenset)): return _plain_text(sorted(map(_plain_text, value)))
     return re.sub(' at 0x[0-9a-fA-F]+', '', repr(value))
 
+def _bytes_of(value):
+    value = value.detach().cpu().to_dense() if isinstance(value, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(value))
+    return value.contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+
 def structure(
     model:torch.nn.Module,
-    code:bool=False, # also the names and constants in the methods of classes that are not of PyTorch or PyTorch Geometric?
-) -> str: # a line a module: its name, its class, and its attributes, but for tensors, devices and private ones
+    code:bool=False, # also the methods, tensors and private attributes of classes that are not of PyTorch or PyTorch Geometric?
+) -> str: # a line a module: its name, its class, and its attributes
     "What a model is besides its numbers: the same text in every process and on every machine."
     def line(name, module):
-        kind = type(module)
-        kept = {k: v for k, v in sorted(vars(module).items())
-                if k[0] != '_' and k != 'training' and not isinstance(v, (torch.Tensor, torch.device))}
-        if code and kind.__module__.split('.')[0] not in ('torch', 'torch_geometric'):
-            kept |= {k: f.__code__ for k, f in sorted(vars(kind).items()) if isinstance(f, FunctionType)}
+        kind, plain = type(module), vars(torch.nn.Module())
+        own = [base for base in kind.__mro__ if base.__module__.split('.')[0] not in ('torch', 'torch_geometric', 'builtins')]
+        kept = {k: v for k, v in sorted(vars(module).items()) if k not in plain and not isinstance(v, torch.device)}
+        if not (code and own): kept = {k: v for k, v in kept.items() if k[0] != '_' and not isinstance(v, torch.Tensor)}
+        if code: kept |= {f'{base.__name__}.{k}': f.__code__ for base in own for k, f in sorted(vars(base).items()) if isinstance(f, FunctionType)}
         return f'{name}: {kind.__qualname__}({module.extra_repr()}) {_plain_text(kept)}'
     return '\n'.join(line(*named) for named in model.named_modules())
-
 
 # %% ../nbs/03b_checkpoint.ipynb #numerics
 def numerics(

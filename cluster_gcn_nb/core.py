@@ -170,7 +170,8 @@ def _exchange(a, b) -> bool:
 
 def _restore(path):
     "Where a process was killed between two renames: put back what was there."
-    for aside in path.parent.glob(f'.{glob.escape(path.name)}.*.replaced'):
+    name = re.compile(re.escape(f'.{path.name}.') + r'[0-9a-f]{8}\.replaced')
+    for aside in [path.with_name(entry) for entry in os.listdir(path.parent) if name.fullmatch(entry)]:
         if path.exists(): shutil.rmtree(aside, ignore_errors=True)
         else: os.rename(aside, path)
 

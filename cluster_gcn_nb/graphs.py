@@ -48,6 +48,7 @@ def as_numbers(
     if value.layout != torch.strided or value.is_complex() or value.is_quantized:
         refuse(f'{name} should be dense and real, not {value.dtype} of layout {value.layout}',
                'Use to_dense(), or real numbers')
+    if value.is_floating_point() and value.itemsize == 1: return value.float()
     return value.long() if value.dtype in (torch.uint16, torch.uint32, torch.uint64) else value
 
 def _check_finite(value, name, rows=2**16):
@@ -99,21 +100,31 @@ def as_edge_values(
 
 # %% ../nbs/00_graphs.ipynb #x-sparse
 def _sparse_rows(x, dtype):
-    "A sparse matrix of any kind as CSR, its indices checked."
-    if sp.issparse(x):
-        x = sp.csr_array(x)
-        x = torch.sparse_csr_tensor(x.indptr, x.indices, x.data.astype(np.float64), tuple(x.shape))
-    if x.ndim != 2 or x.is_complex():
-        refuse(f'x has the shape {_shape(x)} and holds {x.dtype}', 'Give one row of real numbers for each node')
-    try:
-        if x.layout != torch.sparse_csr: x = x.to_sparse_csr()
-        parts, values = (x.crow_indices(), x.col_indices()), x.values()
-        values = values if values.dtype == dtype else values.to(dtype)
-        return torch.sparse_csr_tensor(*parts, values, tuple(x.shape), check_invariants=True)
-    except (RuntimeError, NotImplementedError) as error:
-        refuse(f'x is no matrix: {str(error).splitlines()[0]}', 'Make it again, from its entries')
+    "A sparse matrix of any kind as CSR: rows sorted, doubles added up, indices checked."
+    if not sp.issparse(x):
+        if x.ndim != 2 or x.is_complex():
+            refuse(f'x has the shape {_shape(x)} and holds {x.dtype}', 'Give one row of real numbers for each node')
+        try:
+            x = x.detach().cpu() if x.layout == torch.sparse_csr else x.detach().cpu().to_sparse_csr()
+            parts = x.values().to(dtype).numpy(), x.col_indices().numpy(), x.crow_indices().numpy()
+            x = sp.csr_array(parts, shape=tuple(x.shape))
+            x.check_format(full_check=True)
+        except (RuntimeError, NotImplementedError, ValueError) as error:
+            refuse(f'x is a broken sparse matrix: {str(error).splitlines()[0]}', 'Make it again, from its entries')
+    rows = sp.csr_array(x, copy=True)
+    if rows.dtype.kind not in 'biuf': refuse(f'x holds {rows.dtype}', 'Give real numbers')
+    rows.sum_duplicates()
+    values = torch.from_numpy(rows.data.astype(np.float64)).to(dtype)
+    return torch.sparse_csr_tensor(rows.indptr, rows.indices, values, tuple(rows.shape), check_invariants=True)
 
 # %% ../nbs/00_graphs.ipynb #x
+def _is_rows(x, dtype):
+    "Is this CSR of the right type already, with indices that can be trusted?"
+    if not isinstance(x, Tensor) or x.layout != torch.sparse_csr or x.dtype != dtype or x.ndim != 2: return False
+    parts = x.crow_indices(), x.col_indices(), x.values()
+    try: return torch.sparse_csr_tensor(*parts, tuple(x.shape), check_invariants=True) is not None
+    except RuntimeError: return False
+
 def as_features(
     x, # [num_nodes] or [num_nodes, num_features]: tensor, array or list; or a sparse matrix of PyTorch or SciPy
     num_nodes:int, # of the graph
@@ -121,8 +132,7 @@ def as_features(
 ) -> Tensor: # [num_nodes, num_features] dense or sparse CSR
     "Features as a tensor. Raises `ValueError` that names the field."
     if sp.issparse(x) or (isinstance(x, Tensor) and x.layout != torch.strided):
-        known = isinstance(x, Tensor) and x.layout == torch.sparse_csr and x.dtype == dtype and x.ndim == 2
-        x = x if known else _sparse_rows(x, dtype)
+        x = x if _is_rows(x, dtype) else _sparse_rows(x, dtype)
         entries = x.values().detach()
     else:
         x = as_numbers(x, 'x')
@@ -149,7 +159,8 @@ def as_labels(
         refuse(f'y has the shape {_shape(y)}', 'Give a class, a set of labels [num_nodes, k] or numbers for each node')
     if y.ndim == 1: return y.float() if y.is_floating_point() else y.long()
     known = y >= 0
-    if not ((y == 0) | (y == 1) | ~known).all():
+    unknown = (y == -1) | y.isnan() if y.is_floating_point() else ~known
+    if not ((y == 0) | (y == 1) | unknown).all():
         if y.is_floating_point(): return y.float().squeeze(1)
         refuse(f'y has the shape {_shape(y)} and holds integers from {int(y.min())} to {int(y.max())}',
                'Sets of labels are zeros and ones; give classes as one number for each node')
@@ -195,6 +206,7 @@ def as_mask(
     if found.ndim == 1 and found.dtype == torch.bool and len(found) == num_nodes: return found
     if found.shape == (num_nodes,) and bool(((found == 0) | (found == 1)).all()): return found.bool()
     numbers = found.ndim == 1 and found.dtype != torch.bool and (not found.is_floating_point() or not len(found))
+    numbers = numbers and len(found.unique()) == len(found)               # a 0/1 mask of the wrong length is no list of nodes
     if not numbers or (len(found) and not 0 <= int(found.min()) <= int(found.max()) < num_nodes):
         refuse(f'{name} holds {found.dtype} of shape {_shape(found)}, but num_nodes is {num_nodes}',
                'Give one boolean for each node, or the numbers of the nodes that belong to it')
@@ -243,11 +255,16 @@ def _count_nodes(data):
     return int(edges.max()) + 1 if edges.numel() else 0
 
 # %% ../nbs/00_graphs.ipynb #adj
-def _check_adj(adj_t, num_nodes):
+def _check_adj(adj_t, num_nodes, edge_index):
     square = isinstance(adj_t, Tensor) and tuple(adj_t.shape) == (num_nodes, num_nodes)
     if not square or adj_t.layout != torch.sparse_csr:
         refuse(f'adj_t is a {type(adj_t).__name__} of shape {_shape(adj_t)}, but num_nodes is {num_nodes}',
                'Give edge_index, or a sparse CSR tensor [num_nodes, num_nodes]')
+    if edge_index is None: return
+    source, target = as_edge_index(edge_index, num_nodes).long().cpu()
+    counts = adj_t.crow_indices().diff().cpu(), target.bincount(minlength=num_nodes)
+    if not torch.equal(counts[0].long(), counts[1]) or int(adj_t.col_indices().sum()) != int(source.sum()):
+        refuse('adj_t and edge_index are of different edges', 'Keep one of them: del data.adj_t')
 
 def _edges_of(adj_t):
     "`edge_index` and weights (None if all are one) of a transposed adjacency matrix."
@@ -270,7 +287,9 @@ def as_graph(
             refuse(f'{key} is missing: the graph has {fields}', f'Set data.{key}')
     n, found = _count_nodes(data), {}
     edge_index, weight = data.get('edge_index'), data.get('edge_weight')
-    if data.get('adj_t') is not None: _check_adj(data['adj_t'], n)
+    if data.get('adj_t') is not None: _check_adj(data['adj_t'], n, edge_index)
+    if not isinstance(data.get('num_classes', 0), int):
+        refuse(f'num_classes={data["num_classes"]!r} should be an integer', 'Set it to the number of classes')
     if edge_index is None and 'adj_t' in data and 'edge_index' in needs: edge_index, weight = _edges_of(data['adj_t'])
     if edge_index is not None:
         found['edge_index'] = edges = as_edge_index(edge_index, n)
@@ -312,7 +331,7 @@ def field_levels(
         levels[key] = level = 'node' if data.is_node_attr(key) else 'edge' if data.is_edge_attr(key) else 'graph'
         by_name = 'index' in key or 'idx' in key
         named = key in ('ptr', 'face') or (by_name and (np.ndim(value) == 2 or level == 'graph'))
-        if isinstance(value, (Tensor, np.ndarray)) and named:
+        if isinstance(value, (Tensor, np.ndarray, dict, list, tuple)) and named:
             refuse(f'{key} of shape {_shape(value)} names nodes by number, and a batch numbers them again',
                    f'Take it out, and keep it beside the graph: del data.{key}')
         if isinstance(value, Tensor) and value.layout != torch.strided and key != 'x':

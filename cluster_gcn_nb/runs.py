@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 from .core import all_or_nothing, atomic_write
-from .graphs import MASKS, as_graph, as_labels, as_mask, is_text, label_kind
+from .graphs import MASKS, as_graph, as_labels, as_mask, is_text, label_kind, refuse
 from .metrics import check_logits
 from .model import GCN
 from .training import _labels_of, _ranks, check_fits, predict_logits
@@ -152,6 +152,7 @@ def save_run(
 ):
     "Write config, history, curves, weights and predictions of a run to `out`; of several ranks, all take part, and rank 0 writes."
     import matplotlib.pyplot as plt
+    if isinstance(data, Data): data = as_graph(data, needs=('x', 'edge_index', 'y'))
     logits, ranks = _all_logits(model, data, None, config.get('memory')), _ranks()
     num_features, data = data.num_features, _labels_of(data)
     if ranks is not None and ranks.rank: return
@@ -179,6 +180,7 @@ def load_run(
         raise FileNotFoundError(f'{folder} is not the folder of a finished run: there is no model.npz')
     try:
         with np.load(path, allow_pickle=False) as file: arrays = {k: file[k] for k in file.files}
+        if 'config' not in arrays: refuse('it holds no config', 'Runs of earlier versions are to be trained again')
         config = json.loads(str(arrays.pop('config')))
         model = make_model(config, config['num_features'], len(config['class_names']))
         model.load_state_dict({k: torch.from_numpy(v) for k, v in arrays.items()})

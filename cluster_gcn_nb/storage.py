@@ -586,6 +586,7 @@ def store(self:_Scribe, data, partition, features, by_target):
     num_edges, cut, is_undirected, edge_names = self.edges(stream.pieces('edges'), position, part, by_target, columns, 'edge' in odd.values())
     if not is_undirected: self.transposed(stream.num_nodes, num_edges, 'edge_weight' in edge_names)
     node_names = self.nodes(stream.pieces('nodes'), position, columns, features)
+    if callable(stream.nodes) and not node_names: refuse('nodes gave no piece', 'Does the function make a new iterator each time?')
     named = [*node_names, *edge_names, *odd, *stream.others]
     for key in named:
         if named.count(key) > 1: raise ValueError(f'there are several attributes {key!r}: of nodes, of edges or of the whole graph')

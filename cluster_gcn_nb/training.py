@@ -27,7 +27,7 @@ from .batching import ClusterBatch, ClusterData, ClusterLoader
 from .checkpoint import _plain, checkpoint_state, mixed_seed, numerics, random_state, set_random_state, structure, warn_if_moved, write_checkpoint
 from .core import Patched, atomic_write
 from .datasets import count_classes
-from .graphs import MASKS, as_graph, label_kind, refuse
+from .graphs import MASKS, as_graph, as_numbers, label_kind, refuse
 from .memory import SLACK, OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .metrics import Scores, check_metric, score
 from .prepare import check_whole
@@ -79,6 +79,7 @@ def _features_of(model, data):
     "What `model` wants as its first argument."
     sparse = getattr(data, 'sparse_x', None) if getattr(model, 'takes_sparse_x', False) else None
     x = data.x if sparse is None else sparse
+    if x.layout == torch.sparse_csr and not getattr(model, 'takes_sparse_x', False): x = x.to_dense()         # few layers of PyG take sparse rows
     dtype = float_type(model)
     return x if x.dtype == dtype else x.to(dtype)             # kept in 16 bits to save room
 
@@ -134,7 +135,7 @@ def class_weights(
     "Weights for `node_loss`. Raises `ValueError` where there is nothing to count, or for numbers that are no weights."
     if weight is None: return None
     if not isinstance(weight, str):
-        weight = torch.as_tensor(weight, dtype=torch.float32)
+        weight = as_numbers(weight, 'class_weight').float()
         if weight.ndim != 1 or not (weight.isfinite() & (weight >= 0)).all(): raise ValueError(f'class_weight should be one number a class, from 0, not {weight.tolist()}')
         return weight
     if weight != 'balanced': raise ValueError(f"class_weight should be 'balanced' or one number a class, not {weight!r}")
@@ -272,15 +273,17 @@ def evaluate(
 ) -> Scores:
     "Score `model` on the training, validation and test nodes of `data`; the model's mode is left as it was. A store, or a graph with a budget, is predicted layer by layer, by all ranks together; else rank 0 does it. All get the scores."
     ranks = _ranks()
-    with nullcontext() if ranks is None else ranks.together('evaluate'): data, labels = _to_evaluate(model, data)
+    with nullcontext() if ranks is None else ranks.together('evaluate'):
+        data, labels = _to_evaluate(model, data)
+        check_edge_fields(model, data.source if isinstance(data, ClusterData) else data)
     return _evaluate(model, data, labels, device, metric, memory)
 
 def _to_evaluate(model, data):
     "A graph to evaluate on, and its labels. Raises `TypeError` or `ValueError` for one that a model cannot be scored on."
+    if not isinstance(model, nn.Module): refuse(f'the model should be a torch.nn.Module, not a {type(model).__name__}', 'Make one: GCN(...)', TypeError)
     if isinstance(data, Data): data = as_graph(data, needs=('x', 'edge_index', 'y'), dtype=float_type(model))
     labels = _labels_of(data)
     check_labels(labels)
-    check_edge_fields(model, data.source if isinstance(data, ClusterData) else data)
     return data, labels
 
 def _evaluate(model, data, labels, device=None, metric=None, memory=None):
@@ -372,12 +375,15 @@ def _hidden(progress):
     "tqdm's `disable`: without being asked, bars show in terminals and in Jupyter, and stay out of files."
     return not (sys.stderr.isatty() or in_jupyter()) if progress is None else not progress
 
-def _as_batches(loader):
-    "The batches of a loader; those of a loader that is not ours come through the front door."
+def _as_batches(loader, model=None):
+    "The batches of a loader; those of a loader that is not ours come through the front door, and the first is held against the model."
+    if isinstance(loader, ClusterLoader): yield from loader; return
     for batch in loader:
-        if batch is not None and not isinstance(batch, ClusterBatch):
+        if not isinstance(batch, ClusterBatch):
             batch = as_graph(batch, needs=('x', 'y', 'edge_index', 'train_mask'))
             check_labels(batch, ['train_mask'])
+            if model is not None: check_edge_fields(model, batch)
+        model = None
         yield batch
         del batch
 
@@ -395,7 +401,7 @@ def _prefetched(batches, device):
 
 def _stream(loader, device):
     "The batches, on a GPU if that is the device."
-    batches = loader if isinstance(loader, ClusterLoader) else _as_batches(loader)
+    batches = _as_batches(loader)
     for batch in _prefetched(batches, device) if device.type == 'cuda' else batches:
         yield batch
         del batch                              # so that its memory can serve the next one
@@ -527,6 +533,9 @@ def check_fits(
 def _to_train(model, loader):
     "Refuse a model and a loader that cannot train together; the number of classes (0: not known before a batch is made)."
     if not isinstance(model, nn.Module): refuse(f'the model should be a torch.nn.Module, not a {type(model).__name__}', 'Make one: GCN(...)', TypeError)
+    taken = [p for p in inspect.signature(getattr(model, '_orig_mod', model).forward).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
+    if len(taken) < 2 and not any(p.kind == p.VAR_POSITIONAL for p in taken):
+        refuse(f'{type(model).__name__}.forward takes {", ".join(p.name for p in taken) or "nothing"}', 'It is called as model(x, edge_index): let it take both', TypeError)
     if isinstance(loader, (Data, Tensor, str, dict)) or not (hasattr(loader, '__iter__') or hasattr(loader, '__getitem__')):
         refuse(f'the loader should give batches, and a {type(loader).__name__} does not', 'Make one: ClusterLoader(ClusterData(data, 100), batch_size=10)', TypeError)
     if not isinstance(loader, ClusterLoader): return 0
@@ -579,6 +588,9 @@ def _start(model, loader, data, labels, num_classes, epochs, lr, weight_decay, w
     settings = _settings(model, optimizer, loader, epochs, schedule, lr=None if own else lr, weight_decay=None if own else weight_decay,
                          warmup=0 if own else warmup, clip=clip, class_weight=None if weight is None else weight.tolist(), precision=precision, seed=seed,
                          metric=None if data is None else check_metric(metric, labels.y))
+    classes = num_classes or (0 if labels is None else count_classes(labels))
+    if weight is not None and classes and len(weight) != classes:
+        refuse(f'class_weight holds {len(weight)} numbers, and there are {classes} classes', 'Give one number for each class')
     if schedule != 'constant' and length is None: raise ValueError(f'schedule={schedule!r} needs a loader that knows its length')
     rates = learning_rates(optimizer, settings['warmup'], schedule, epochs * (length or 0))
     options = dict(precision=precision, clip=clip, class_weight=None if weight is None else weight.to(device), num_classes=num_classes)
@@ -589,14 +601,18 @@ def _start(model, loader, data, labels, num_classes, epochs, lr, weight_decay, w
 @torch.no_grad()
 def _initialised(model, loader, device):
     "`model`, with its weights made if it has left that to the first batch (PyG's `in_channels=-1`)."
-    if any(is_lazy(p) for p in model.parameters()): _logits(model, next(iter(loader)), device)
+    foreign = not isinstance(loader, (ClusterLoader, ClusterData)) and hasattr(loader, '__getitem__')        # a list can be looked at without harm
+    if not foreign and not any(is_lazy(p) for p in model.parameters()): return model
+    first = next(_as_batches(loader, model), None)
+    if first is None: refuse('the loader gave no batch', 'Make one: ClusterLoader(ClusterData(data, 100), batch_size=10)')
+    if any(is_lazy(p) for p in model.parameters()): _logits(model, first, device)
     return model
 
 # %% ../nbs/04_training.ipynb #heaviest
 def _trials(loader):
     "Functions that make batches, ever heavier ones, up to the heaviest that the loader may deal, and how much heavier the next one and the last one are. Of an unknown loader, its first batch."
     data, q = getattr(loader, 'cluster_data', None), getattr(loader, 'batch_size', None) or getattr(getattr(loader, 'batch_sampler', None), 'batch_size', None)
-    if not isinstance(data, ClusterData) or q is None: yield from ((lambda: batch, 1., 1.) for batch, _ in zip(loader, range(1))); return
+    if not isinstance(data, ClusterData) or q is None: yield from ((lambda: batch, 1., 1.) for batch, _ in zip(_as_batches(loader), range(1))); return
     nodes, entries = np.diff(data._ptr), np.diff(data._structure()[0][data._ptr])
     order = np.argsort(-(nodes / max(nodes.mean(), 1) + entries / max(entries.mean(), 1)), kind='stable')
     q = min(q, len(data))
