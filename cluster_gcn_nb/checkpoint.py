@@ -114,12 +114,12 @@ def _bytes_of(value):
 
 def structure(
     model:torch.nn.Module,
-    code:bool=False, # also the methods, tensors and private attributes of classes that are not of PyTorch or PyTorch Geometric?
+    code:bool=False, # also the methods, tensors and private attributes of the user's own classes?
 ) -> str: # a line a module: its name, its class, and its attributes
     "What a model is besides its numbers: the same text in every process and on every machine."
     def line(name, module):
         kind, plain = type(module), vars(torch.nn.Module())
-        own = [base for base in kind.__mro__ if base.__module__.split('.')[0] not in ('torch', 'torch_geometric', 'builtins')]
+        own = [base for base in kind.__mro__ if base.__module__.split('.')[0] not in ('torch', 'torch_geometric', 'cluster_gcn_nb', 'builtins')]
         kept = {k: v for k, v in sorted(vars(module).items()) if k not in plain and not isinstance(v, torch.device)}
         if not (code and own): kept = {k: v for k, v in kept.items() if k[0] != '_' and not isinstance(v, torch.Tensor)}
         if code: kept |= {f'{base.__name__}.{k}': f.__code__ for base in own for k, f in sorted(vars(base).items()) if isinstance(f, FunctionType)}
