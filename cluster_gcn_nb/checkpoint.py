@@ -109,14 +109,14 @@ def _plain_text(value):
 
 def structure(
     model:torch.nn.Module,
-    code:bool=False, # also the names and constants in the methods of classes that are not of PyTorch or PyTorch Geometric?
+    code:bool=False, # also the names and constants in the methods of the user's own classes?
 ) -> str: # a line a module: its name, its class, and its attributes, but for tensors, devices and private ones
     "What a model is besides its numbers: the same text in every process and on every machine."
     def line(name, module):
         kind = type(module)
         kept = {k: v for k, v in sorted(vars(module).items())
                 if k[0] != '_' and k != 'training' and not isinstance(v, (torch.Tensor, torch.device))}
-        if code and kind.__module__.split('.')[0] not in ('torch', 'torch_geometric'):
+        if code and kind.__module__.split('.')[0] not in ('torch', 'torch_geometric', 'cluster_gcn_nb'):
             kept |= {k: f.__code__ for k, f in sorted(vars(kind).items()) if isinstance(f, FunctionType)}
         return f'{name}: {kind.__qualname__}({module.extra_repr()}) {_plain_text(kept)}'
     return '\n'.join(line(*named) for named in model.named_modules())

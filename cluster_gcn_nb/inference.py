@@ -459,10 +459,11 @@ class _Predictor(Patched):
         self.per_entry = 64 + 4 * itemsize * max(self.widths) if self.foreign or self.device.type != 'cpu' else 40
         self.watched, self.tight, self.measured = memory is not None or self.foreign, True, 2.
         sizes = self.widths, graph.num_nodes, itemsize, bool(self.norms)
-        needed = make_plan(*sizes, None, out_on_disk=out is not None, copies=copies)
-        most = needed.layers + needed.result + 8 * max(_LARGE, self.cost(self.heaviest[1], 1))
         self.ratios, least = [2.] * (len(self.steps) + 1), 0
-        if memory is not None and memory < own_memory() + reserve + most: self.ratios, least = self.try_blocks()
+        if memory is not None:
+            needed, (heaviest, entries) = make_plan(*sizes, None, out_on_disk=out is not None, copies=copies), self.most_neighbours()
+            plenty = own_memory() + reserve + needed.layers + needed.result + 8 * max(_LARGE, self.cost(entries, 1))
+            if memory < plenty: self.ratios, least = self.try_blocks(heaviest)
         self.plan = make_plan(*sizes, memory, folder is not None, out is not None, least, copies, reserve)
         self.tight = self.plan.working < _LARGE
 
@@ -515,8 +516,8 @@ def measure(self:_Predictor, make, start, stop):
     self.measured = max(self.measured, 1.25 * (own.peak - before) / cost)
     return rows
 
-@patch(as_prop=True)
-def heaviest(self:_Predictor): # the node with most neighbours, and how many
+@patch
+def most_neighbours(self:_Predictor): # a node, and how many it has
     node = most = 0
     for i in range(0, self.graph.num_nodes, 2**18):
         degrees = np.diff(self.indptr[i:i + 2**18 + 1])
@@ -525,8 +526,8 @@ def heaviest(self:_Predictor): # the node with most neighbours, and how many
 
 @patch
 @torch.no_grad()
-def try_blocks(self:_Predictor):
-    "What `measured` is for the features and for each step, seen on two blocks of the graph; and the bytes that the larger one takes."
+def try_blocks(self:_Predictor, heaviest):
+    "What `measured` is for the features and for each step, seen on two blocks of the graph: from node `heaviest` on, and of few edges. And the bytes that the larger one takes."
     n, indptr, ratios, least = self.graph.num_nodes, self.indptr, [], 0.
     rows = min(int(_SMALL / self.per_row) + 1, n)
     lightest = rows * int(np.diff(indptr[::rows]).argmin()) if n else 0
@@ -534,8 +535,8 @@ def try_blocks(self:_Predictor):
     scales = {key: (zeros(1)[:, 0], zeros(1)[:, 0]) for key in self.norms}
     with evaluating(self.model), _no_autocast(self.device):
         for i in range(-1, len(self.steps)):
-            make, self.measured = self.maker(i, scales, None if i < 0 else zeros(self.widths[i])), 0.
-            for start in (self.heaviest[0], lightest) if n else ():
+            make, self.measured = self.maker(i, scales, None if i < 0 else zeros(self.widths[i])), .1
+            for start in (heaviest, lightest) if n else ():
                 stop = self.block_end(start, _SMALL)
                 for _ in range(3): self.measure(make, start, stop)              # a short peak may go unseen once
                 least = max(least, self.measured * self.cost(int(indptr[stop]) - int(indptr[start]), stop - start))
