@@ -7,7 +7,7 @@ __all__ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'pa
            'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream']
 
 # %% ../nbs/index.ipynb #names
-_NAMES = dict(load_dataset='datasets', graph_stats='datasets', planted_partition='datasets', load_graph='files', partition_graph='partition', Partition='partition',
+_NAMES = dict(load_dataset='datasets', graph_stats='datasets', planted_partition='datasets', load_graph='tables', partition_graph='partition', Partition='partition',
               ClusterData='batching', ClusterLoader='batching', GCN='model', fit='training', evaluate='training', History='training',
               predict='inference', ClusterStore='storage', GraphStream='storage')
 
@@ -15,7 +15,7 @@ TYPE_CHECKING = False               # but true to type checkers and editors
 if TYPE_CHECKING:
     from cluster_gcn_nb.batching import ClusterData, ClusterLoader
     from cluster_gcn_nb.datasets import graph_stats, load_dataset, planted_partition
-    from cluster_gcn_nb.files import load_graph
+    from cluster_gcn_nb.tables import load_graph
     from cluster_gcn_nb.inference import predict
     from cluster_gcn_nb.model import GCN
     from cluster_gcn_nb.partition import Partition, partition_graph
