@@ -391,9 +391,7 @@ def _as_batches(loader, model=None):
 def _to_gpu(batch, device):
     "The batch on a GPU; features that are nearly all zero are sparse on the way, and dense there."
     out = move_batch(batch, lambda t: t.pin_memory().to(device, non_blocking=True))
-    if 'sparse_x' in out:
-        out.x = out.sparse_x.to_dense()
-        del out.sparse_x
+    if getattr(out, 'sparse_x', None) is not None: out.x = out.sparse_x.to_dense()
     return out
 
 def _keep_until(batch, stream):
@@ -638,7 +636,7 @@ def _trials(loader):
         return np.array([len(cut.indptr), len(cut.cols)], float)                # nodes and edges
     weights = [size(k) for k in counts]
     def heavier(i, j): return float((weights[j] / np.maximum(weights[i], 1)).max())
-    for i, k in enumerate(counts): yield lambda: data.batch(order[:k], sparse_x=loader.sparse_x), heavier(i, min(i + 1, len(counts) - 1)), heavier(i, -1)
+    for i, k in enumerate(counts): yield lambda: data.batch(order[:k]), heavier(i, min(i + 1, len(counts) - 1)), heavier(i, -1)
 
 def _try_step(run, batch):
     "Forward and backward, as in training, and nothing changed by it."
@@ -728,7 +726,6 @@ def fit(
     callbacks, ranks = [callbacks] if callable(callbacks) else list(callbacks), _ranks()
     with nullcontext() if ranks is None else ranks.together('fit'):
         num_classes = _to_train(model, loader)
-        if isinstance(loader, ClusterLoader) and getattr(model, 'takes_sparse_x', False): loader = loader.with_sparse_x()
         data, labels = (None, None) if data is None else _to_evaluate(model, data)
         _check(labels, clip, patience, checkpoint, resume, callbacks, epochs=(epochs, 0), eval_every=(eval_every, 1), checkpoint_every=(checkpoint_every, 1))
         if data is not None: check_fits(model, data.num_features, count_classes(labels))
