@@ -218,7 +218,8 @@ def features(self:ClusterStore,
 ) -> Tensor: # [stop - start, num_features], dense, or sparse CSR where nearly all are zero
     "Features of a range of nodes."
     if 'x' not in self.attributes: raise ValueError(f'the store {self.path} has no features x')
-    return self._node_values('x', [(start, stop)], None) if self._sparse is None else self._sparse_x([(start, stop)])
+    rows = self._sparse_x([(start, stop)])
+    return self._node_values('x', [(start, stop)], None) if rows is None else rows
 
 # %% ../nbs/33_store.ipynb #read-labels
 @patch

@@ -33,7 +33,7 @@ class ArrayWriter:
         header = dict(descr=np.lib.format.dtype_to_descr(self.dtype), fortran_order=False, shape=self.shape)
         np.lib.format.write_array_header_1_0(self, header)
 
-    def write(self, content:bytes):
+    def write(self, content:bytes|memoryview):
         self.sha.update(content)
         self.file.write(content)
 
