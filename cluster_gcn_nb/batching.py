@@ -116,7 +116,9 @@ class _Buffers:
     def find(self, size):
         "A free buffer of at least `size` bytes, which is not free any more; None: there is none."
         for key, buffer in list(self.free.items()):
-            if len(buffer) >= size and self.free.pop(key, None) is not None: return buffer  # of two threads, one gets it
+            if len(buffer) < size: continue
+            if self.free.pop(key, None) is not None: return buffer           # of two threads, one gets it
+        return None
 
     def take_back(self, buffer):
         self.free[id(buffer)] = buffer
@@ -169,7 +171,8 @@ class Clusters(torch.utils.data.Dataset, Patched):
         "Cluster `i`, like a batch of one cluster."
         try: i = operator.index(i)
         except TypeError:
-            refuse(f'clusters are taken one by one, not by {i!r}', 'Several of them make a batch: batch([1, 3])', TypeError)
+            refuse(f'clusters are taken one by one, not by {i!r}',
+                   'Several of them make a batch: batch([1, 3])', TypeError)
         if not -len(self) <= i < len(self): raise IndexError(f'there is no cluster {i} of {len(self)}')
         return self._with_links(i % len(self)) if self.keep_inter_cluster_edges else self.batch([i % len(self)])
 
@@ -179,7 +182,8 @@ class Clusters(torch.utils.data.Dataset, Patched):
         if not len(clusters): return clusters.astype(np.int64)
         if clusters.dtype.kind not in 'iu': raise IndexError(f'clusters are numbered by integers, not {clusters.dtype}')
         if clusters[0] < 0 or clusters[-1] >= self.num_parts:
-            raise IndexError(f'clusters are numbered from 0 to {self.num_parts - 1}, not {clusters[0]} to {clusters[-1]}')
+            raise IndexError(f'clusters are numbered from 0 to {self.num_parts - 1}, '
+                             f'not {clusters[0]} to {clusters[-1]}')
         return clusters.astype(np.int64)
 
     def _with_links(self, i):
@@ -258,7 +262,8 @@ class ClusterData(Clusters):
         if sparse_format not in ('csr', 'csc'):
             raise ValueError(f"sparse_format should be 'csr' or 'csc', not {sparse_format!r}")
         if not isinstance(method, str):
-            refuse('method should be the name of a partitioner', 'An assignment of your own goes to partition=', TypeError)
+            refuse('method should be the name of a partitioner',
+                   'An assignment of your own goes to partition=', TypeError)
         if partition is not None and options:
             raise ValueError(f"{', '.join(options)}: with a partition of your own there is nothing left to choose")
         data = as_graph(data, needs=['edge_index'])
@@ -272,8 +277,8 @@ class ClusterData(Clusters):
         self.sparse_format = sparse_format
         self._known_x:tuple = (None, 0, None)
         self._data:Data|None = None
-        if partition is None: found = self._compute(num_parts, save_dir, filename, log, method=method, seed=seed, **options)
-        else: found = self._given(partition, num_parts)
+        if partition is not None: found = self._given(partition, num_parts)
+        else: found = self._compute(num_parts, save_dir, filename, log, method=method, seed=seed, **options)
         self.num_parts = found.num_parts
         self._sort(found)
 
@@ -297,7 +302,7 @@ class ClusterData(Clusters):
 # %% ../nbs/30_batching.ipynb #compute
 @patch
 def _given(self:ClusterData, partition, num_parts):
-    "The user's partition or assignment, checked against the graph; the cut that a `Partition` states is taken as it is."
+    "The user's partition or assignment, checked against the graph; the cut that a `Partition` states is not."
     given = partition if isinstance(partition, Partition) else Partition(partition, num_parts, 0.)
     if len(given.assignment) != self.source.num_nodes:
         raise ValueError(f'the partition is of {len(given.assignment)} nodes, the graph has {self.source.num_nodes}')
@@ -352,7 +357,7 @@ def _sorted(edge_index, before, position, by_target, numbers):
 # %% ../nbs/30_batching.ipynb #attributes
 @patch(as_prop=True)
 def _sparse(self:ClusterData): # SciPy's rows in permuted order, or None
-    "The features as sparse rows, if they are nearly all zero, or sparse already; made again after they have been changed."
+    "The features as sparse rows, if nearly all are zero, or sparse already; made again after a change."
     x = self.source.get('x') if self.levels.get('x') == 'node' else None
     if not isinstance(x, Tensor) or (x.requires_grad and x.layout == torch.strided): return None
     now = version(x.values() if x.layout == torch.sparse_csr else x)
@@ -430,7 +435,7 @@ def _ahead(batches):
 class ClusterLoader(torch.utils.data.DataLoader):
     "Batches of clusters with the links between them put back. Interface of `torch_geometric.loader.ClusterLoader`."
     def __init__(self,
-        cluster_data:Clusters, # a ClusterData or a ClusterStore; of the latter, the next batch is read while the last one is computed
+        cluster_data:Clusters, # ClusterData or ClusterStore; of the latter, batches are read one ahead
         keep_batches:bool=False, # keep all batches in memory? Only where they are the same each epoch; not with workers
         **kwargs, # of `torch.utils.data.DataLoader`: `batch_size` (clusters in a batch), `shuffle`, `drop_last`, ...
     ):
@@ -446,13 +451,14 @@ class ClusterLoader(torch.utils.data.DataLoader):
 
     def __iter__(self):
         samplers = [sampler for sampler in (self.sampler, self.batch_sampler) if sampler is not None]
-        known = all(type(s).__module__.startswith(('torch.utils.data', 'cluster_gcn_nb')) for s in samplers)
+        own = 'torch.utils.data', 'cluster_gcn_nb'                           # others may draw random numbers at any time
+        known = all(type(sampler).__module__.startswith(own) for sampler in samplers)
         busy = self.num_workers or self.kept is not None                     # workers are ahead anyway
-        ahead = self.cluster_data.reads_ahead and known and not busy         # unknown samplers may draw random numbers at any time
+        ahead = self.cluster_data.reads_ahead and known and not busy
         return _ahead(super().__iter__()) if ahead else super().__iter__()
 
     def dealt_by(self, batch_sampler):
-        "The same loader with the batches of another sampler; what it draws besides is not taken from PyTorch's random numbers."
+        "The same loader with the batches of another sampler; it takes nothing from PyTorch's random numbers."
         replaced = 'batch_size', 'shuffle', 'sampler', 'batch_sampler', 'drop_last', 'generator'
         options = {key: value for key, value in self.options.items() if key not in replaced}
         out = type(self)(self.cluster_data, batch_sampler=batch_sampler, generator=torch.Generator(), **options)
@@ -475,5 +481,6 @@ def _check_same_each_epoch(batch_size=1, shuffle=False, num_workers=0, sampler=N
     if shuffle and batch_size != 1:
         refuse('keep_batches=True with shuffle=True needs batch_size=1', 'Other batches are new in each epoch')
     if batch_size is None or sampler is not None or batch_sampler is not None:
-        raise ValueError('keep_batches=True needs a batch_size and no sampler, for batches that are the same each epoch')
+        raise ValueError('keep_batches=True needs a batch_size and no sampler, '
+                         'for batches that are the same each epoch')
     if num_workers: raise ValueError('keep_batches=True needs num_workers=0: kept batches are not made again')

@@ -28,7 +28,7 @@ from .store_write import GraphStream, write_store
 _Rows = namedtuple('_Rows', 'shape indptr indices data')                 # of SciPy's rows, what join_rows reads
 
 class ClusterStore(Clusters):
-    "A graph cut into clusters, on disk: batches as of `ClusterData`. Raises `FileNotFoundError` where there is none, `ValueError` for one that is damaged or of another version."
+    "A graph cut into clusters, on disk. Raises `FileNotFoundError`; `ValueError` if damaged or of another version."
     reads_ahead = True
 
     def __init__(self,
@@ -38,7 +38,8 @@ class ClusterStore(Clusters):
         self.about, self.fingerprint = read_meta(self.path)
         try: self._open(self.about)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise ValueError(f'{self.path} is damaged: store.json lacks something or holds nonsense ({error!r})') from None
+            raise ValueError(f'{self.path} is damaged: store.json lacks something '
+                             f'or holds nonsense ({error!r})') from None
 
     def _open(self, about):
         "Map the arrays, and take over what `store.json` says."
@@ -69,7 +70,8 @@ class ClusterStore(Clusters):
         edges = len(index) == self.num_edges == indptr[-1]
         parts = len(self._ptr) == self.num_parts + 1 and self._ptr[0] == 0 and (np.diff(self._ptr) > 0).all()
         if not (nodes and edges and parts):
-            raise ValueError(f'{self.path} is damaged: numbers of nodes, edges and clusters do not fit; write the store again')
+            raise ValueError(f'{self.path} is damaged: numbers of nodes, edges and clusters do not fit; '
+                             'write the store again')
 
     def __repr__(self):
         sizes = np.diff(self._ptr)
@@ -98,18 +100,23 @@ class ClusterStore(Clusters):
     @classmethod
     def write(cls,
         data:Data|GraphStream, # a PyG `Data` (its tensors may be memory-mapped), or a GraphStream
-        partition, # a Partition, or the cluster of each node [num_nodes]; None: a single cluster, nodes in the order in which they are
+        partition, # a Partition, or the cluster of each node [num_nodes]; None: a single cluster, nodes as they are
         path:str|Path, # of the folder to make
-        features:str|None=None, # number format of `x` on disk: 'float32', 'float16' or 'bfloat16' (batches have the type that `x` had); None: as it is
+        # number format of `x` on disk: 'float32', 'float16' or 'bfloat16' (batches have the type that `x` had); None: as is
+        features:str|None=None,
         sparse_format:str='csr', # edges sorted by source ('csr') or by target ('csc')
-        memory:str|int='500 MB', # for buffers; besides, it takes 40 bytes a node, 50 an edge of the node with most edges, and of a `Data` whose features are nearly all zero, these as sparse rows
+        # for buffers; besides, it takes 40 bytes a node, 50 an edge of the node with most edges, and of a `Data` whose
+        # features are nearly all zero, these as sparse rows
+        memory:str|int='500 MB',
         overwrite:bool=False, # may it take the place of a store that is there?
         progress:bool|None=None, # show progress bars? None: on terminals
     ): # the ClusterStore
-        "Write a graph in the order of its clusters and open it; what does not fit in the buffers is sorted in the folder that the store will be. Raises `ValueError` for what cannot be kept, `FileExistsError`. What is interrupted leaves nothing that opens."
+        """Write a graph in the order of its clusters and open it; what does not fit in the buffers is sorted in the
+        folder that the store will be. Raises `ValueError` for what cannot be kept, `FileExistsError`. What is
+        interrupted leaves nothing that opens."""
         if isinstance(data, ClusterStore):
-            refuse('the graph is a ClusterStore', 'To write it in another order, pass a GraphStream with its edge_pieces '
-                   'and the pieces of nodes', TypeError)
+            advice = 'To write it in another order, pass a GraphStream with its edge_pieces and the pieces of nodes'
+            refuse('the graph is a ClusterStore', advice, TypeError)
         return cls(write_store(data, partition, path, features, sparse_format, memory, overwrite, progress))
 
 # %% ../nbs/33_store.ipynb #store-cut
@@ -272,7 +279,8 @@ def _entries(self:ClusterStore, start, stop): # range of the entries of these ro
 def _read_rows(self:ClusterStore, prefix, start, stop):
     indptr, weight = self._files[f'{prefix}indptr'][start:stop+1], None
     first, last = int(indptr[0]), int(indptr[-1])
-    if not 0 <= first <= last <= self.num_edges: raise self._damaged(f'the edges of nodes {start} to {stop} cannot be read')
+    if not 0 <= first <= last <= self.num_edges:
+        raise self._damaged(f'the edges of nodes {start} to {stop} cannot be read')
     if self.levels.get('edge_weight') == 'edge' and 'edge_weight' in self._columns:
         file = self._files['turned_weight' if prefix else 'edge_edge_weight']
         weight = from_disk(file[first:last].copy(), self._columns['edge_weight'])
@@ -331,7 +339,8 @@ def verify(self:ClusterStore,
             if _checksum(self.path/f'{name}.npy', bar) != about['sha256']: bad.append(f'{name}.npy')
     self._check_same()
     if bad:
-        raise ValueError(f"{self.path} is damaged: {', '.join(bad)} do not match their checksums; write the store again")
+        raise ValueError(f"{self.path} is damaged: {', '.join(bad)} do not match their checksums; "
+                         'write the store again')
 
 def _checksum(path, bar):
     "SHA-256 of a file; of one that is missing, that of nothing."

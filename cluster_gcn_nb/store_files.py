@@ -60,7 +60,7 @@ def map_array(
     mode:Any = 'r' if math.prod(about['shape']) else None           # what is empty cannot be mapped
     try: array = np.load(path, mmap_mode=mode, allow_pickle=False)
     except FileNotFoundError: raise ValueError(f'{path.parent} is incomplete: {path.name} is missing') from None
-    except Exception as error:                                      # NumPy reads headers as Python: anything may be wrong with them
+    except Exception as error:                                      # NumPy reads headers as Python: anything may fail
         raise ValueError(f'{path} is damaged: {error}') from None
     found, wanted = (array.dtype.str, list(array.shape)), (about['dtype'], about['shape'])
     if found != wanted:
@@ -85,7 +85,8 @@ class Column:
 def column_from(
     about:dict, # as `Column.about` has it
 ) -> Column:
-    return Column(np.dtype(about['disk']), tuple(about['shape']), *(about[key] for key in ('dtype', 'stored', 'kind', 'axis')))
+    rest = {key: about[key] for key in ('dtype', 'stored', 'kind', 'axis')}
+    return Column(np.dtype(about['disk']), tuple(about['shape']), **rest)
 
 def column_of(
     value, # the first piece [n, ...]: tensor, array or list
@@ -125,7 +126,7 @@ def to_disk(
     column:Column, # of the first piece
     key:str, # name of the field, for messages
 ) -> np.ndarray: # [n, ...], of the file's dtype
-    "A piece as it goes to the file. Raises `ValueError` for another shape or type, and for numbers too large for the file."
+    "A piece as it goes to the file. Raises `ValueError` for another shape or type, or numbers too large."
     if column.kind == 'tensor': value = _tensor_to_disk(value, column, key)
     value = np.asarray(value)
     if value.dtype != column.disk:
@@ -144,7 +145,8 @@ def _tensor_to_disk(value, column, key):
         narrow = value.to(getattr(torch, column.stored))
         lost = narrow.isinf() & value.isfinite()
         if lost.any():
-            raise ValueError(f'{key} holds {float(value[lost][0]):.6g}, too large for {column.stored}; use bfloat16 or float32')
+            raise ValueError(f'{key} holds {float(value[lost][0]):.6g}, too large for {column.stored}; '
+                             'use bfloat16 or float32')
         value = narrow
     value = value.contiguous()
     if column.stored == 'bfloat16': value = value.view(torch.int16)
@@ -215,18 +217,19 @@ def write_meta(
 def read_meta(
     path:Path, # folder of a store
 ) -> tuple: # dict and checksum
-    "Read `store.json`. Raises `FileNotFoundError`, or `ValueError` for one that is foreign, of another version or damaged."
+    "Read `store.json`. Raises `FileNotFoundError`; `ValueError` if it is foreign, damaged or of another version."
     file = path/'store.json'
     if not path.is_dir(): raise FileNotFoundError(f'there is no folder {path}')
     if not file.is_file(): raise FileNotFoundError(f'{path} is not a ClusterStore: there is no {file.name} in it')
     try:
         found = json.loads(file.read_text(encoding='utf-8'))
         kind, version = found.get('format'), found.get('version')
-    except (ValueError, AttributeError, RecursionError) as error: raise ValueError(f'{file} is damaged: {error}') from None
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(f'{file} is damaged: {error}') from None
     if kind != FORMAT: raise ValueError(f'{file} is not of a ClusterStore: its format is {kind!r}, not {FORMAT!r}')
     if version != VERSION:
-        raise ValueError(f'{path} has version {version} of the format, and this version of cluster_gcn_nb reads {VERSION}: '
-                         'write it again with ClusterStore.write')
+        raise ValueError(f'{path} has version {version} of the format, and this version of cluster_gcn_nb reads '
+                         f'{VERSION}: write it again with ClusterStore.write')
     if found.get('sha256') != _digest(found.get('store')):
         raise ValueError(f'{file} is damaged: its content does not match its checksum')
     return found['store'], found['sha256']

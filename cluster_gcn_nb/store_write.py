@@ -23,16 +23,19 @@ from .graphs import as_edge_index, as_edge_values, as_graph, as_node_values, fie
 from .memory import parse_memory
 from .partition import Partition, from_assignment
 from .sparse import mirror_difference, sort_entries, sparse_rows
-from .store_files import (ArrayWriter, Column, column_of, file_name, named, read_meta, text_arrays, to_disk,
-                                        write_meta)
+from .store_files import (ArrayWriter, Column, column_of, file_name, named, read_meta, text_arrays,
+                                        to_disk, write_meta)
 
 # %% ../nbs/32_store_write.ipynb #stream
 @dataclass
 class GraphStream:
     "A graph that comes in pieces, so that it never has to be in memory."
     num_nodes:int                # of the whole graph
-    edges:object                 # a list of pieces, or a function that makes an iterator of them: integers [2, n]; or dicts of such an `edge_index` and attributes of these n edges
-    nodes:object=()              # likewise, nodes in order: dicts of attributes of the next n nodes, such as `x` [n, num_features] and `y` [n]
+    # a list of pieces, or a function that makes an iterator of them: integers [2, n]; or dicts of such an `edge_index`
+    # and attributes of these n edges
+    edges:object
+    # likewise, nodes in order: dicts of attributes of the next n nodes, such as `x` [n, num_features] and `y` [n]
+    nodes:object=()
     others:dict=field(default_factory=dict) # what belongs to the graph as a whole, such as `num_classes`
 
     def pieces(self,
@@ -45,7 +48,8 @@ class GraphStream:
                    'Pass a list, or a function that makes it: lambda: ...', TypeError)
         given = given() if callable(given) else given
         if not hasattr(given, '__iter__') or isinstance(given, (dict, str, Tensor, np.ndarray)):
-            refuse(f'{name} should be pieces, not a {type(given).__name__}', f'Pass a list of them: [{name}]', TypeError)
+            refuse(f'{name} should be pieces, not a {type(given).__name__}',
+                   f'Pass a list of them: [{name}]', TypeError)
         return iter(given)
 
     def checked(self): # -> itself
@@ -203,11 +207,12 @@ def _checked_ends(piece):
         raise ValueError(f"a piece of edges has no 'edge_index'; it has {', '.join(map(repr, piece)) or 'nothing'}")
     ends = piece['edge_index']
     if not isinstance(ends, Tensor): ends = np.asarray(ends)
-    if ends.ndim != 2 or len(ends) != 2: raise ValueError(f'a piece of edges should have shape [2, n], not {list(ends.shape)}')
+    if ends.ndim != 2 or len(ends) != 2:
+        raise ValueError(f'a piece of edges should have shape [2, n], not {list(ends.shape)}')
     return ends
 
 def _checked_nodes(piece):
-    "A piece of nodes, with labels, masks and features as the front door makes them. Raises `TypeError` or `ValueError`."
+    "A piece of nodes, with labels, masks and features as the front door has them. Raises `TypeError`, `ValueError`."
     if not isinstance(piece, dict) or not piece:
         found = 'an empty one' if isinstance(piece, dict) else f'a {type(piece).__name__}'
         raise TypeError(f'a piece of nodes should be a dict of attributes by name, not {found}')
@@ -263,7 +268,8 @@ class StoreWriter(Patched):
         edges = self.edges(stream.pieces('edges'), 'edge' in odd.values())
         if not edges['is_undirected']: self.transposed(edges['num_edges'], 'edge_weight' in edges['names'])
         node_names = self.nodes(stream.pieces('nodes'))
-        if callable(stream.nodes) and not node_names: refuse('nodes gave no piece', 'Does the function make a new iterator each time?')
+        if callable(stream.nodes) and not node_names:
+            refuse('nodes gave no piece', 'Does the function make a new iterator each time?')
         _check_several([*node_names, *edges['names'], *odd, *stream.others])
         about = {key: dict(level='node') | self.columns['node', key].about for key in node_names}
         about |= {key: dict(level='edge') | self.columns['edge', key].about for key in edges['names']}
@@ -286,13 +292,15 @@ class StoreWriter(Patched):
         for i in range(0, len(rows), self.piece): file.append(rows[i:i+self.piece])
         self.close(**{name: file})
 
-    def sort(self, name, num_rows, dtype): return ExternalSort(self.folder/f'{name}.sort', 0, num_rows, dtype, self.limit)
+    def sort(self, name, num_rows, dtype):
+        return ExternalSort(self.folder/f'{name}.sort', 0, num_rows, dtype, self.limit)
     def bar(self, what, total, unit):
         return tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False, disable=self.hidden)
 
 def _check_several(names):
     for key in names:
-        if names.count(key) > 1: raise ValueError(f'there are several attributes {key!r}: of nodes, of edges or of the whole graph')
+        if names.count(key) > 1:
+            raise ValueError(f'there are several attributes {key!r}: of nodes, of edges or of the whole graph')
 
 # %% ../nbs/32_store_write.ipynb #scribe-order
 @patch
@@ -369,7 +377,8 @@ def edges(self:StoreWriter, pieces, numbered):
             difference += mirror_difference(ends, _float64(piece.get('edge_weight')))
             bar.update(len(some))
     if records is None:
-        refuse('edges gave no piece', 'A graph without edges has one of shape [2, 0]; a generator gives its pieces only once')
+        refuse('edges gave no piece',
+               'A graph without edges has one of shape [2, 0]; a generator gives its pieces only once')
     extra = [('e_id', 'e_id')] if numbered else []
     extra += [(f'a {key}', f'edge_{file_name(key)}') for key in names]
     self.rows('', records, len(self.position), num_edges, extra)
@@ -529,17 +538,21 @@ def check_replaceable(
     else:
         def foreign(file): return file.name not in own or file.is_dir() or file.name == 'lock' and file.stat().st_size
         if found := sorted(file.name for file in path.iterdir() if foreign(file)):
-            problem = f"it also holds {', '.join(found[:5])}, which is not of the store. Move that away, or name another path"
+            problem = (f"it also holds {', '.join(found[:5])}, which is not of the store. "
+                       'Move that away, or name another path')
     if problem: raise FileExistsError(f'{path} exists: {problem}')
 
 # %% ../nbs/32_store_write.ipynb #store-write
 def write_store(
     data, # a PyG `Data` (its tensors may be memory-mapped), or a GraphStream
-    partition, # a Partition, or the cluster of each node [num_nodes]; None: a single cluster, nodes in the order in which they are
+    partition, # a Partition, or the cluster of each node [num_nodes]; None: a single cluster, nodes as they are
     path, # of the folder to make
-    features:str|None=None, # number format of `x` on disk: 'float32', 'float16' or 'bfloat16' (batches have the type that `x` had); None: as it is
+    # number format of `x` on disk: 'float32', 'float16' or 'bfloat16' (batches have the type that `x` had); None: as is
+    features:str|None=None,
     sparse_format:str='csr', # edges sorted by source ('csr') or by target ('csc')
-    memory:str|int='500 MB', # for buffers; besides, it takes 40 bytes a node, 50 an edge of the node with most edges, and of a `Data` whose features are nearly all zero, these as sparse rows
+    # for buffers; besides, it takes 40 bytes a node, 50 an edge of the node with most edges, and of a `Data` whose
+    # features are nearly all zero, these as sparse rows
+    memory:str|int='500 MB',
     overwrite:bool=False, # may it take the place of a store that is there?
     progress:bool|None=None, # show progress bars? None: on terminals
 ) -> Path: # of the folder
