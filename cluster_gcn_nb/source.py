@@ -125,7 +125,7 @@ def _check_room(num_edges, memory):
 
 # %% ../nbs/14_source.ipynb #as-source
 def as_source(
-    graph, # a `Data`, a ClusterData, a ClusterStore, or any other `Source`
+    graph, # a `Data`, a ClusterData, a ClusterStore, or any other Source
     **options, # of DataSource
 ) -> Source:
     "The graph as a source. Raises `TypeError` for what is none."

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 import numpy as np
 import torch
-from fastcore.basics import patch
+from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
@@ -97,27 +97,28 @@ class ClusterStore(Clusters):
     def _damaged(self, what):
         return ValueError(f'{self.path} is damaged: {what}; verify() tells which files are, write the store again')
 
-    @classmethod
-    def write(cls,
-        data:Data|GraphStream, # a PyG `Data` (its tensors may be memory-mapped), or a GraphStream
-        partition, # a Partition, or the cluster of each node [num_nodes]; None: a single cluster, nodes as they are
-        path:str|Path, # of the folder to make
-        # number format of `x` on disk: 'float32', 'float16' or 'bfloat16' (batches have the type that `x` had); None: as is
-        features:str|None=None,
-        sparse_format:str='csr', # edges sorted by source ('csr') or by target ('csc')
-        # for buffers; besides, it takes 40 bytes a node, 50 an edge of the node with most edges, and of a `Data` whose
-        # features are nearly all zero, these as sparse rows
-        memory:str|int='500 MB',
-        overwrite:bool=False, # may it take the place of a store that is there?
-        progress:bool|None=None, # show progress bars? None: on terminals
-    ): # the ClusterStore
-        """Write a graph in the order of its clusters and open it; what does not fit in the buffers is sorted in the
-        folder that the store will be. Raises `ValueError` for what cannot be kept, `FileExistsError`. What is
-        interrupted leaves nothing that opens."""
-        if isinstance(data, ClusterStore):
-            advice = 'To write it in another order, pass a GraphStream with its edge_pieces and the pieces of nodes'
-            refuse('the graph is a ClusterStore', advice, TypeError)
-        return cls(write_store(data, partition, path, features, sparse_format, memory, overwrite, progress))
+# %% ../nbs/33_store.ipynb #store-write
+@patch_to(ClusterStore, cls_method=True)
+def write(cls,
+    data:Data|GraphStream, # a PyG `Data` (its tensors may be memory-mapped), or a GraphStream
+    partition, # a Partition, or the cluster of each node [num_nodes]; None: a single cluster, nodes as they are
+    path:str|Path, # of the folder to make
+    # number format of `x` on disk: 'float32', 'float16' or 'bfloat16' (batches have the type that `x` had); None: as is
+    features:str|None=None,
+    sparse_format:str='csr', # edges sorted by source ('csr') or by target ('csc')
+    # for buffers; besides, it takes 40 bytes a node, 50 an edge of the node with most edges, and of a `Data` whose
+    # features are nearly all zero, these as sparse rows
+    memory:str|int='500 MB',
+    overwrite:bool=False, # may it take the place of a store that is there?
+    progress:bool|None=None, # show progress bars? None: on terminals
+): # the ClusterStore
+    """Write a graph in the order of its clusters and open it; what does not fit in the buffers is sorted in the
+    folder that the store will be. Raises `ValueError` for what cannot be kept, `FileExistsError`. What is
+    interrupted leaves nothing that opens."""
+    if isinstance(data, ClusterStore):
+        advice = 'To write it in another order, pass a GraphStream with its edge_pieces and the pieces of nodes'
+        refuse('the graph is a ClusterStore', advice, TypeError)
+    return cls(write_store(data, partition, path, features, sparse_format, memory, overwrite, progress))
 
 # %% ../nbs/33_store.ipynb #store-cut
 @patch

@@ -83,7 +83,7 @@ class Column:
     def about(self) -> dict: return vars(self) | dict(disk=self.disk.str, shape=list(self.shape))   # for JSON
 
 def column_from(
-    about:dict, # as `Column.about` has it
+    about:dict, # what its property `about` gives
 ) -> Column:
     rest = {key: about[key] for key in ('dtype', 'stored', 'kind', 'axis')}
     return Column(np.dtype(about['disk']), tuple(about['shape']), **rest)
@@ -186,7 +186,7 @@ class Texts(Sequence):
 
 def text_arrays(
     texts, # iterable of str
-) -> tuple: # `ends` and `bytes`, as `Texts` takes them
+) -> tuple: # `ends` and `bytes`, as Texts takes them
     encoded = [text.encode('utf-8', 'surrogatepass') for text in texts]
     return np.cumsum([0] + [len(text) for text in encoded]), np.frombuffer(b''.join(encoded), np.uint8)
 
