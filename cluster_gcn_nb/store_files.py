@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'VERSION', 'ArrayWriter', 'map_array', 'Column', 'column_from', 'column_of', 'named', 'to_disk', 'from_disk',
-           'Texts', 'text_arrays', 'file_name', 'write_meta', 'read_meta']
+           'Texts', 'text_arrays', 'ExternalSort', 'file_name', 'write_meta', 'read_meta', 'check_replaceable']
 
 # %% ../nbs/31_store_files.ipynb #imports
 import hashlib, json, math, os, re
@@ -190,6 +190,64 @@ def text_arrays(
     encoded = [text.encode('utf-8', 'surrogatepass') for text in texts]
     return np.cumsum([0] + [len(text) for text in encoded]), np.frombuffer(b''.join(encoded), np.uint8)
 
+# %% ../nbs/31_store_files.ipynb #spill
+class ExternalSort:
+    "Records, each with its `row`, by ranges of rows: in memory up to `limit` bytes, beyond that in files of `folder`."
+    def __init__(self,
+        folder:Path, # for the files, which are removed as they are read
+        start:int, stop:int, # range of the rows
+        dtype, # of a record, with a field `row`
+        limit:int, # bytes
+        most:int=256, # buckets
+    ):
+        self.folder = Path(folder)
+        self.start = start
+        self.stop = stop
+        self.dtype = np.dtype(dtype)
+        self.limit = limit
+        self.width = max(-(-(stop - start) // most), 1)                      # rows of a bucket
+        self.held:dict[int, list] = {}                                       # records in memory, by bucket
+        self.bytes = 0                                                       # of these
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def add(self, records:np.ndarray):
+        bucket = ((records['row'] - self.start) // self.width).astype(np.uint16)
+        records = records[np.argsort(bucket, kind='stable')]
+        ends = np.cumsum(np.bincount(bucket))
+        for i in np.unique(bucket): self.held.setdefault(int(i), []).append(records[ends[i-1] if i else 0:ends[i]])
+        self.bytes += records.nbytes
+        if self.bytes > self.limit: self.to_disk()
+
+    def to_disk(self):
+        for i, pieces in self.held.items():
+            with open(self.folder/f'{i}', 'ab') as f:
+                for piece in pieces: f.write(piece)
+        self.held = {}
+        self.bytes = 0
+
+    def size(self, i:int) -> int: # bytes of bucket `i`
+        path = self.folder/f'{i}'
+        return sum(piece.nbytes for piece in self.held.get(i, [])) + (path.stat().st_size if path.exists() else 0)
+
+    def pieces(self, i:int, size:int): # -> generator
+        "The records of bucket `i` in their order, about `size` bytes at once; they are gone then."
+        path, count = self.folder/f'{i}', max(size // self.dtype.itemsize, 1)
+        if path.exists():
+            with open(path, 'rb') as f:
+                while len(piece := np.fromfile(f, self.dtype, count)): yield piece
+            path.unlink()
+        yield from self.held.pop(i, [])
+
+    def __iter__(self): # -> generator of `(first row, row behind the last, records)`
+        for i, start in enumerate(range(self.start, self.stop, self.width)):
+            stop, size = min(start + self.width, self.stop), self.size(i)
+            if size <= self.limit or stop - start == 1:
+                yield start, stop, np.concatenate([np.empty(0, self.dtype), *self.pieces(i, size)])
+                continue
+            finer = ExternalSort(self.folder/f'{i}.finer', start, stop, self.dtype, self.limit)
+            for piece in self.pieces(i, self.limit): finer.add(piece)
+            yield from finer
+
 # %% ../nbs/31_store_files.ipynb #meta
 FORMAT, VERSION = 'cluster_gcn_nb store', 1
 
@@ -233,3 +291,20 @@ def read_meta(
     if found.get('sha256') != _digest(found.get('store')):
         raise ValueError(f'{file} is damaged: its content does not match its checksum')
     return found['store'], found['sha256']
+
+# %% ../nbs/31_store_files.ipynb #replaceable
+def check_replaceable(
+    path:Path, # which exists
+    overwrite:bool, # may a store be replaced?
+):
+    "Raise `FileExistsError` unless all that is at `path` is a store's own, and may go."
+    problem = '' if overwrite else 'overwrite=True puts a new store in its place'
+    try: own = {'store.json', 'lock', *(f'{name}.npy' for name in read_meta(path)[0]['files'])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = f'it is not known to be a ClusterStore ({error}). Name another path, or delete it by hand'
+    else:
+        def foreign(file): return file.name not in own or file.is_dir() or file.name == 'lock' and file.stat().st_size
+        if found := sorted(file.name for file in path.iterdir() if foreign(file)):
+            problem = (f"it also holds {', '.join(found[:5])}, which is not of the store. "
+                       'Move that away, or name another path')
+    if problem: raise FileExistsError(f'{path} exists: {problem}')
