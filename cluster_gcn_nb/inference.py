@@ -23,7 +23,7 @@ from tqdm import tqdm
 import cluster_gcn_nb
 from .checkpoint import numerics, structure, warn_if_moved
 from .core import Patched, atomic_write, disk_errors, leftovers, new_array, open_locked, temporary_folder
-from .graphs import as_graph, refuse
+from .graphs import refuse
 from .memory import SLACK, OwnMemory, as_tensor, give_back, map_private, map_zeros, own_memory, parse_memory, show_memory
 from .model import GCN, row_scales
 from .source import DataSource, as_source

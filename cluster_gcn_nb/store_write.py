@@ -7,7 +7,6 @@ __all__ = ['GraphStream', 'StoreWriter', 'write_store']
 
 # %% ../nbs/32_store_write.ipynb #imports
 import json, math, shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
