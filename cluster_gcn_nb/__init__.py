@@ -9,7 +9,7 @@ __all__ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'pa
 # %% ../nbs/index.ipynb #names
 _NAMES = dict(load_dataset='datasets', graph_stats='datasets', planted_partition='datasets', load_graph='tables', partition_graph='partition', Partition='partition',
               ClusterData='batching', ClusterLoader='batching', GCN='model', fit='training', evaluate='training', History='training',
-              predict='inference', ClusterStore='storage', GraphStream='storage')
+              predict='inference', ClusterStore='store', GraphStream='store_write')
 
 TYPE_CHECKING = False               # but true to type checkers and editors
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from cluster_gcn_nb.inference import predict
     from cluster_gcn_nb.model import GCN
     from cluster_gcn_nb.partition import Partition, partition_graph
-    from cluster_gcn_nb.storage import ClusterStore, GraphStream
+    from cluster_gcn_nb.store import ClusterStore
+    from cluster_gcn_nb.store_write import GraphStream
     from cluster_gcn_nb.training import History, evaluate, fit
     __version__:str
 

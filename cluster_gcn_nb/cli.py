@@ -67,7 +67,7 @@ def open_graph(
 ): # a `Data`, or a ClusterStore
     "A graph for a command."
     if is_store(name):
-        from cluster_gcn_nb.storage import ClusterStore
+        from cluster_gcn_nb.store import ClusterStore
         return ClusterStore(name)
     from cluster_gcn_nb.tables import load_graph
     return load_graph(name, root)
@@ -303,7 +303,7 @@ def cluster_gcn_partition(
         write_report(folder, f'{Path(graph).name} in {partition.num_parts:,} clusters', data, partition)
         print(f'assignment and report are in {folder}')
         if store:
-            from cluster_gcn_nb.storage import ClusterStore
+            from cluster_gcn_nb.store import ClusterStore
             print(ClusterStore.write(data, partition, store), f'is in {store}')
 
 # %% ../nbs/82_cli.ipynb #bench

@@ -369,7 +369,7 @@ class Replica:
 def _clusters_id(data):
     "What identifies clusters, without looking at features."
     if hasattr(data, 'fingerprint'): return data.fingerprint
-    return len(data._structure()[1]), hashlib.sha256(data.partition.assignment.numpy().tobytes()).hexdigest()
+    return data.num_edges, hashlib.sha256(data.partition.assignment.numpy().tobytes()).hexdigest()
 
 def _plain_options(optimizer): # settings of an optimiser, group by group
     return [{k: v for k, v in group.items() if k != 'params' and isinstance(v, (int, float, str, tuple, list, type(None)))} for group in optimizer.param_groups]

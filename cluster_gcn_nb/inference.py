@@ -21,13 +21,13 @@ from torch_geometric.nn import GCNConv
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 from tqdm import tqdm
 import cluster_gcn_nb
-from .batching import ClusterData
 from .checkpoint import numerics, structure, warn_if_moved
 from .core import Patched, atomic_write, disk_errors, leftovers, new_array, open_locked, temporary_folder
-from .graphs import as_graph, refuse
+from .graphs import refuse
 from .memory import SLACK, OwnMemory, as_tensor, give_back, map_private, map_zeros, own_memory, parse_memory, show_memory
 from .model import GCN, row_scales
-from .sparse import checked, csr_tensor, entry_order, from_scipy, scipy_csr, spmm, to_adj_t
+from .source import DataSource, as_source
+from .sparse import csr_tensor, spmm
 from .training import _hidden, _ranks, check_edge_fields, check_fits, edge_fields, evaluating, float_type, pick_device, predict_logits
 
 # %% ../nbs/60_inference.ipynb #layer
@@ -185,47 +185,6 @@ def steps_of(
         return finish
     return [conv_step(conv, after(i, norm), edge_fields(model)) for i, (conv, norm) in enumerate(zip(model.convs, model.norms))]
 
-# %% ../nbs/60_inference.ipynb #whole
-class _Whole:
-    "A `Data` in memory, as `predict` wants a graph; `takes_adj_t`: the model would be given `adj_t`, if there is one."
-    def __init__(self, data, takes_adj_t=True, memory=None, fields=(), dtype=torch.float32):
-        adj_t = data.get('adj_t') if takes_adj_t else None
-        data = as_graph(data, needs=['x'] if adj_t is not None else ['x', 'edge_index'], dtype=dtype)
-        x, n, self.edge_attr = data.x, data.num_nodes, None
-        if 'edge_attr' in fields and 'edge_attr' in data: self.edge_attr = data.edge_attr.detach().cpu()[entry_order(data.edge_index.cpu(), n)]
-        if adj_t is None:
-            needed = own_memory() + SLACK + 40 * data.num_edges
-            if memory is not None and needed > memory: raise ValueError(f'memory={show_memory(memory)} is too little to predict: sorting the edges takes this process to about {show_memory(needed)}; give the graph an adj_t (to_adj_t), or put it into a ClusterStore')
-            adj_t = to_adj_t(data.edge_index.cpu(), n, data.get('edge_weight'))
-        adj_t = checked(adj_t)
-        self.x, self.num_nodes, self.num_features = x.detach(), n, x.shape[1]
-        self.indptr, self.cols, weighted = adj_t.crow_indices().cpu().numpy(), adj_t.col_indices().cpu().numpy(), not getattr(adj_t, 'is_unweighted', False)
-        self.weight = adj_t.values().detach().cpu() if weighted else None
-
-    def in_edges(self, start, stop):
-        indptr = self.indptr[start:stop+1].astype(np.int64)
-        entries = slice(int(indptr[0]), int(indptr[-1]))
-        return indptr - indptr[0], self.cols[entries], None if self.weight is None else self.weight[entries]
-
-    def in_edge_attr(self, start, stop): # of the same edges, or None
-        return None if self.edge_attr is None else self.edge_attr[int(self.indptr[start]):int(self.indptr[stop])]
-
-    def features(self, start, stop):
-        return self.x[start:stop].clone() if self.x.layout == torch.strided else from_scipy(scipy_csr(self.x.cpu())[start:stop])
-
-    def whole_x(self, dtype):
-        if self.x.layout == torch.strided and self.x.dtype == dtype and self.x.device.type == 'cpu': return self.x
-
-    def order(self, start, stop): return None           # as they are
-
-    @property
-    def fingerprint(self):
-        sha, x = hashlib.sha256(), self.x
-        x = (x,) if x.layout == torch.strided else (x.crow_indices(), x.col_indices(), x.values())
-        for part in (torch.from_numpy(self.indptr), torch.from_numpy(self.cols), self.weight, self.edge_attr, *x):
-            if part is not None: sha.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-        return sha.hexdigest()
-
 # %% ../nbs/60_inference.ipynb #run-steps
 def _scale_layers(graph, keys, shared, dtype, make):
     "For each variant in `keys`: the layers `left` and `diag`; `make(name)` opens a layer of width 1 and says from which row on it is to be written; `shared`: see `_Predictor`."
@@ -291,7 +250,7 @@ def _try_out(model, num_features, dtype, device, fields=(), attr=None):
     if not steps or not all(isinstance(step, Step) for step in steps): raise ValueError(f'inference_steps() of {name} should return a list of at least one Step, such as conv_step(...), not {steps!r:.80}')
     for scale in (1, .03, 30):
         data = _random_graph(scale, num_features, dtype, fields, attr, not takes_adj_t and 'edge_weight' in fields)
-        graph, n, given = _Whole(data, takes_adj_t, None, fields, dtype), data.num_nodes, data.x.clone()
+        graph, n, given = DataSource(data, takes_adj_t, fields, dtype), data.num_nodes, data.x.clone()
         def shared(start, make, width): return [(a, make(a, min(a + 15, n)).cpu()) for a in range(start, n, 15)]
         try:
             scales = _scale_layers(graph, sorted({step.norm for step in steps if step.norm}), shared, dtype, lambda _: _Layer(n, 1, dtype))
@@ -432,13 +391,13 @@ class _Predictor(Patched):
         here = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
         if here.dtype.itemsize < 4: raise ValueError(f'the weights are {here.dtype}: predictions are made in 32 bits, with model.float()')
         model = getattr(model, '_orig_mod', model)                 # of a compiled one
-        self.given, takes_adj_t = graph.source if isinstance(graph, ClusterData) else graph, getattr(model, 'takes_adj_t', False)
-        if not isinstance(self.given, Data): refuse(f'the graph should be a PyG Data, a ClusterData or a ClusterStore, not a {type(graph).__name__}', 'Pass one of them', TypeError)
-        fields = ['edge_weight'] if takes_adj_t else [name for name in edge_fields(model) if name in self.given]
+        takes_adj_t = getattr(model, 'takes_adj_t', False)
+        fields = ['edge_weight'] if takes_adj_t else edge_fields(model)
         self.model, self.dtype, self.device = model, here.dtype, here.device if device is None else pick_device(str(device))
         memory = None if memory is None else parse_memory(memory)
         give_back()
-        if not hasattr(graph, 'in_edges'): graph = _Whole(self.given, takes_adj_t, memory, fields, self.dtype)
+        graph = as_source(graph, takes_adj_t=takes_adj_t, needs=fields, dtype=self.dtype, memory=memory)
+        fields = [name for name in fields if name in graph.fields or takes_adj_t]
         self.graph, self.folder, self.out = graph, None if folder is None else Path(folder), None if out is None else Path(out)
         if self.out is not None and (self.out.suffix != '.npy' or self.out.is_dir()): raise ValueError(f'out={str(out)!r} should be a file that ends in .npy')
         if self.folder is not None: _read_state(self.folder)          # before anything is touched
@@ -449,7 +408,7 @@ class _Predictor(Patched):
         model.to(self.device)
         self.widths, self.steps = [layer.shape[1] for layer in layers], steps_of(model)
         self.norms = sorted({step.norm for step in self.steps if step.norm})
-        self.indptr = graph.in_indptr if hasattr(graph, 'in_indptr') else graph.indptr
+        self.indptr = graph.in_indptr
         self.ranks = _ranks()
         self.rank, self.num_ranks = 0, 1
         if self.ranks is not None: self.rank, self.num_ranks = self.ranks.rank, self.ranks.size
@@ -677,5 +636,5 @@ def predict(
     "Logits of all nodes, exactly, layer by layer; under torchrun, each rank computes its share of every layer, and all return the same. Raises `ValueError` if the budget is too small or the model is not a sequence of convolutions."
     ranks = _ranks()
     with nullcontext() if ranks is None else ranks.together('predict'): predictor = _Predictor(model, graph, memory, folder, out, device)
-    check_edge_fields(predictor.model, predictor.given)
+    check_edge_fields(predictor.model, predictor.graph.fields)
     return predictor.run(progress)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch_geometric.data import Data
 from tqdm import tqdm
-from .batching import ClusterBatch, ClusterData, ClusterLoader
+from .batching import ClusterData, ClusterLoader, Clusters, move_batch
 from .checkpoint import _plain, checkpoint_state, mixed_seed, numerics, random_state, set_random_state, structure, warn_if_moved, write_checkpoint
 from .core import Patched, atomic_write
 from .datasets import count_classes
@@ -67,7 +67,10 @@ def _graph_of(model, data):
     if not getattr(model, 'takes_adj_t', False): return data.edge_index
     adj_t = getattr(data, 'adj_t', None)
     if adj_t is None and data.edge_index is None: raise ValueError('there are no edges: the data have neither edge_index nor adj_t')
-    return to_adj_t(data.edge_index, data.num_nodes, data.get('edge_weight')) if adj_t is None else adj_t
+    if adj_t is None: return to_adj_t(data.edge_index, data.num_nodes, data.get('edge_weight'))
+    if data.edge_index is not None and data.edge_index.shape[1] != adj_t.col_indices().shape[0]:
+        refuse('adj_t and edge_index have different numbers of edges', 'Delete the older one: del batch.adj_t')
+    return adj_t
 
 def _to(tensor, device):
     "`tensor.to(device)`, with what is known of a sparse tensor."
@@ -243,7 +246,6 @@ def _predict_logits(model, data, device):
 def _labels_of(data): # -> `Data` with labels and masks at least
     if data is None or isinstance(data, Data): return data
     if hasattr(data, 'labels'): return data.labels()
-    if isinstance(data, ClusterData): return data.source
     refuse(f'the graph should be a PyG Data or a ClusterStore, not a {type(data).__name__}', 'Pass one of them, or None', TypeError)
 
 # %% ../nbs/70_fit.ipynb #check-labels
@@ -275,7 +277,7 @@ def evaluate(
     ranks = _ranks()
     with nullcontext() if ranks is None else ranks.together('evaluate'):
         data, labels = _to_evaluate(model, data)
-        check_edge_fields(model, data.source if isinstance(data, ClusterData) else data)
+        check_edge_fields(model, data if isinstance(data, Data) else data.fields)
     return _evaluate(model, data, labels, device, metric, memory)
 
 def _to_evaluate(model, data):
@@ -379,23 +381,35 @@ def _as_batches(loader, model=None):
     "The batches of a loader; those of a loader that is not ours come through the front door, and the first is held against the model."
     if isinstance(loader, ClusterLoader): yield from loader; return
     for batch in loader:
-        if not isinstance(batch, ClusterBatch):
-            batch = as_graph(batch, needs=('x', 'y', 'edge_index', 'train_mask'))
-            check_labels(batch, ['train_mask'])
-            if model is not None: check_edge_fields(model, batch)
+        batch = as_graph(batch, needs=('x', 'y', 'edge_index', 'train_mask'))
+        check_labels(batch, ['train_mask'])
+        if model is not None: check_edge_fields(model, batch)
         model = None
         yield batch
         del batch
+
+def _to_gpu(batch, device):
+    "The batch on a GPU; features that are nearly all zero are sparse on the way, and dense there."
+    out = move_batch(batch, lambda t: t.pin_memory().to(device, non_blocking=True))
+    if getattr(out, 'sparse_x', None) is not None: out.x = out.sparse_x.to_dense()
+    return out
+
+def _keep_until(batch, stream):
+    "The memory of the batch is not used again before `stream` is done with it."
+    def record(tensor):
+        tensor.record_stream(stream)
+        return tensor
+    return move_batch(batch, record)
 
 def _prefetched(batches, device):
     "Batches on a GPU; the next one is made and moved while one is computed."
     side, ready = torch.cuda.Stream(device), None
     for batch in batches:
-        with torch.cuda.stream(side): coming = batch.pin_memory().to(device, non_blocking=True)
+        with torch.cuda.stream(side): coming = _to_gpu(batch, device)
         if ready is not None: yield ready
         here = torch.cuda.current_stream(device)
         here.wait_stream(side)
-        ready = coming.record_stream(here)      # its memory is not used again before `here` is done with it
+        ready = _keep_until(coming, here)
         del coming, batch
     if ready is not None: yield ready
 
@@ -541,12 +555,12 @@ def _to_train(model, loader):
     if not isinstance(loader, ClusterLoader): return 0
     graph, labels = loader.cluster_data, _labels_of(loader.cluster_data)
     for name in ('x', 'y', 'train_mask'):
-        if name not in graph.source: refuse(f'{name} is missing: the graph in clusters has {", ".join(sorted(graph.source.keys()))}', f'Set data.{name} before it is cut')
+        if name not in graph.fields: refuse(f'{name} is missing: the graph in clusters has {", ".join(sorted(graph.fields))}', f'Set data.{name} before it is cut')
     if not labels.train_mask.any(): refuse('train_mask has no node to train on', 'Set it before the graph is cut')
     check_labels(labels, ['train_mask'])
-    check_edge_fields(model, graph.source)
+    check_edge_fields(model, graph.fields)
     classes = count_classes(labels)
-    width = graph.num_features if hasattr(graph, 'num_features') else graph.source.num_features
+    width = graph.num_features
     if not width: refuse('x has no columns: the graph in clusters has no features', 'Set data.x before it is cut')
     check_fits(model, width, classes)
     return classes
@@ -601,7 +615,7 @@ def _start(model, loader, data, labels, num_classes, epochs, lr, weight_decay, w
 @torch.no_grad()
 def _initialised(model, loader, device):
     "`model`, with its weights made if it has left that to the first batch (PyG's `in_channels=-1`)."
-    foreign = not isinstance(loader, (ClusterLoader, ClusterData)) and hasattr(loader, '__getitem__')        # a list can be looked at without harm
+    foreign = not isinstance(loader, (ClusterLoader, Clusters)) and hasattr(loader, '__getitem__')        # a list can be looked at without harm
     if not foreign and not any(is_lazy(p) for p in model.parameters()): return model
     first = next(_as_batches(loader, model), None)
     if first is None: refuse('the loader gave no batch', 'Make one: ClusterLoader(ClusterData(data, 100), batch_size=10)')
@@ -612,12 +626,15 @@ def _initialised(model, loader, device):
 def _trials(loader):
     "Functions that make batches, ever heavier ones, up to the heaviest that the loader may deal, and how much heavier the next one and the last one are. Of an unknown loader, its first batch."
     data, q = getattr(loader, 'cluster_data', None), getattr(loader, 'batch_size', None) or getattr(getattr(loader, 'batch_sampler', None), 'batch_size', None)
-    if not isinstance(data, ClusterData) or q is None: yield from ((lambda: batch, 1., 1.) for batch, _ in zip(_as_batches(loader), range(1))); return
+    if not isinstance(data, Clusters) or q is None: yield from ((lambda: batch, 1., 1.) for batch, _ in zip(_as_batches(loader), range(1))); return
     nodes, entries = np.diff(data._ptr), np.diff(data._structure()[0][data._ptr])
     order = np.argsort(-(nodes / max(nodes.mean(), 1) + entries / max(entries.mean(), 1)), kind='stable')
     q = min(q, len(data))
     counts = [min(2**i, q) for i in range((q - 1).bit_length() + 1)]
-    weights = [np.array([len(part) for part in data._cut(np.sort(order[:k]))[1:3]], float) for k in counts]         # nodes and edges
+    def size(k):
+        cut = data._cut(np.sort(order[:k]))
+        return np.array([len(cut.indptr), len(cut.cols)], float)                # nodes and edges
+    weights = [size(k) for k in counts]
     def heavier(i, j): return float((weights[j] / np.maximum(weights[i], 1)).max())
     for i, k in enumerate(counts): yield lambda: data.batch(order[:k]), heavier(i, min(i + 1, len(counts) - 1)), heavier(i, -1)
 
@@ -711,7 +728,7 @@ def fit(
         num_classes = _to_train(model, loader)
         data, labels = (None, None) if data is None else _to_evaluate(model, data)
         _check(labels, clip, patience, checkpoint, resume, callbacks, epochs=(epochs, 0), eval_every=(eval_every, 1), checkpoint_every=(checkpoint_every, 1))
-        if data is not None: check_fits(model, data.num_features if hasattr(data, 'num_features') else data.source.num_features, count_classes(labels))
+        if data is not None: check_fits(model, data.num_features, count_classes(labels))
         device = pick_device(device)
         if ranks is not None: loader = ranks.deal(loader)
         run = _start(_initialised(model.to(device), loader, device), loader, data, labels, num_classes, epochs, lr, weight_decay, warmup, optimizer, schedule, clip, class_weight, precision, device, metric, seed, memory)
