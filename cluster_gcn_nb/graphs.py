@@ -77,7 +77,7 @@ def as_edge_index(
     if edges.numel() == 0: return edges if edges.dtype in (torch.int32, torch.int64) else edges.long()
     if edges.is_floating_point() or edges.dtype == torch.bool:
         refuse(f'edge_index should hold node numbers as integers, not {edges.dtype}',
-               'Use edge_index.long() if they are whole')
+               'Use edge_index.long() if they are integers')
     if edges.dtype != torch.int32: edges = edges.long()
     low, high = int(edges.min()), int(edges.max())
     if low < 0: refuse(f'edge_index names node {low}', 'Nodes are numbered from 0')

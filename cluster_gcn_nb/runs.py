@@ -30,7 +30,7 @@ def _names(found, count):
     return found if is_list and len(found) == count else None
 
 def class_names(
-    data:Data, # with `class_names`, if they have names
+    data:Data, # its field of that name counts
     num_classes:int, # of the labels, or columns of the logits
 ) -> list: # of text
     "Names of the classes: as the graph states, or by number."
@@ -38,7 +38,7 @@ def class_names(
     return [str(name) for name in (range(num_classes) if names is None else names)]
 
 def node_names(
-    data:Data, # with `node_names`, if they have names
+    data:Data, # its field of that name counts
 ) -> Any: # [num_nodes]
     "Names of the nodes: as the graph states, or by number."
     names = _names(data.get('node_names'), data.num_nodes)
