@@ -14,8 +14,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 import numpy as np
-try: import fcntl
-except ImportError: fcntl = None            # type: ignore[assignment] # Windows: nothing is locked or swept
+try: import fcntl, resource
+except ImportError: fcntl = resource = None             # type: ignore[assignment] # Windows: nothing is locked or swept
 
 # %% ../nbs/00_core.ipynb #lock
 _NO_FOLLOW = getattr(os, 'O_NOFOLLOW', 0)
@@ -89,7 +89,6 @@ def small_disk(
     size:int, # bytes
 ) -> Iterator[None]:
     "For tests: no file grows beyond `size` bytes, and writing on is an `OSError`, as on a full disk. Unix only."
-    import resource
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try: yield

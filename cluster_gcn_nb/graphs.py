@@ -7,7 +7,7 @@ __all__ = ['MASKS', 'refuse', 'as_numbers', 'as_edge_index', 'as_edge_values', '
            'is_text', 'label_kind', 'as_mask', 'as_node_values', 'as_graph', 'field_levels']
 
 # %% ../nbs/10_graphs.ipynb #imports
-import copy, warnings
+import copy
 from collections.abc import Sequence
 from typing import Any, NoReturn
 import numpy as np

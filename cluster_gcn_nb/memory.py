@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+try: import resource
+except ImportError: resource = None                     # type: ignore[assignment] # Windows
 
 # %% ../nbs/01_memory.ipynb #parse
 _AMOUNT = re.compile(r'\s*([0-9]*\.?[0-9]+(?:e[+]?[0-9]{1,2})?)\s*([a-z]*)\s*', re.IGNORECASE)
@@ -55,7 +57,6 @@ def most_memory() -> int: # bytes
     "All memory of this process, at its peak."
     found = process_status('VmHWM')                     # `getrusage` would count the parent, too
     if found is not None: return found
-    import resource
     unit = 1 if sys.platform == 'darwin' else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

@@ -7,7 +7,7 @@ __all__ = ['class_names', 'node_names', 'prediction_table', 'check_table', 'writ
            'read_config', 'make_model', 'save_run', 'load_run', 'predict_graph']
 
 # %% ../nbs/80_runs.ipynb #imports
-import copy, csv, json, tempfile
+import csv, json, tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
