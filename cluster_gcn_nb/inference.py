@@ -468,11 +468,9 @@ def shared(self:_Predictor, start, make, width, everywhere=True):
 def measure(self:_Predictor, make, start, stop):
     "`make(start, stop)` on the CPU. `measured`, the bytes that a block takes for each byte of `cost`, follows what is seen, with a quarter more."
     if not self.watched: return make(start, stop).cpu()
-    if self.tight: give_back()
-    before = own_memory()
-    with OwnMemory(.0003 if self.tight else .005) as own: rows = make(start, stop).cpu()
+    with OwnMemory(.0003 if self.tight else .005, give_back=self.tight) as own: rows = make(start, stop).cpu()
     cost = self.cost(int(self.indptr[stop]) - int(self.indptr[start]), stop - start)
-    self.measured = max(self.measured, 1.25 * (own.peak - before) / cost)
+    self.measured = max(self.measured, 1.25 * own.taken / cost)
     return rows
 
 @patch
@@ -582,6 +580,7 @@ def logits(self:_Predictor, state):
 @patch
 def write(self:_Predictor, found, shape, fill):
     "The file `out`, whole or not at all."
+    assert self.out is not None
     with atomic_write(self.out) as tmp:
         mapped = new_array(tmp, found.numpy().dtype, shape)
         fill(mapped)

@@ -664,9 +664,8 @@ def training_memory(
     needed, text, reads_ahead = base + later, 'batches', getattr(getattr(run.loader, 'cluster_data', None), 'reads_ahead', False)
     with torch.random.fork_rng([run.device] if run.device.type == 'cuda' else []):
         for make, following, last in _trials(run.loader):
-            give_back()
             with OwnMemory(.0005) as making: batch = make()
-            with OwnMemory(.0005) as stepping: _try_step(run, batch)
+            with OwnMemory(.0005, give_back=False) as stepping: _try_step(run, batch)       # with what the batch left
             made, taken = making.peak - base, stepping.peak - base
             run.step = int(1.15 * (made + taken if reads_ahead else max(made, taken)))           # a peak may be short, and go unseen
             needed, text = base + run.step + later, f'batches of up to {batch.num_nodes * last:,.0f} nodes'
