@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['SETTINGS', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'console_command', 'is_store', 'open_graph',
            'on_main', 'say', 'clusters_of', 'train_run', 'report', 'resumes', 'cluster_gcn_train', 'finish',
-           'cluster_gcn_predict', 'cluster_gcn_stats', 'write_report', 'cluster_gcn_partition', 'cluster_gcn_bench',
-           'named_command']
+           'cluster_gcn_predict', 'cluster_gcn_stats', 'write_report', 'cluster_gcn_partition', 'named_command']
 
 # %% ../nbs/82_cli.ipynb #imports
 import os, sys
@@ -306,35 +305,8 @@ def cluster_gcn_partition(
             from cluster_gcn_nb.storage import ClusterStore
             print(ClusterStore.write(data, partition, store), f'is in {store}')
 
-# %% ../nbs/82_cli.ipynb #bench
-@console_command
-def cluster_gcn_bench(
-    size:str='small', # small (PubMed's shape), medium (4 million edges) or large (Amazon2M's shape: 16 GB of memory, 15 minutes)
-    rounds:int=5, # in each, both sides take turns
-    steps:int=8, # of each side in a round
-    threads:int=0, # of torch; 0: as many as it likes
-    memory:bool=False, # measure peak memory as well, each side in a process of its own?
-):
-    "Time training steps against PyTorch Geometric: the same graph, partition and network, in the same run."
-    if not is_first(): return
-    with one_line_errors():
-        import torch
-        from cluster_gcn_nb.benchmark import WORKLOADS, compare, memory_report
-        from cluster_gcn_nb.core import temporary_folder
-        if size not in WORKLOADS: raise ValueError(f"size should be one of {', '.join(WORKLOADS)}, not {size!r}")
-        for name, value, least in (('rounds', rounds, 1), ('steps', steps, 1), ('threads', threads, 0)):
-            if value < least: raise ValueError(f'{name}={value} should be {least} or more')
-        if threads > (os.cpu_count() or 1): raise ValueError(f'threads={threads}, but this machine has {os.cpu_count()} cores')
-        if threads: torch.set_num_threads(threads)
-        workload = WORKLOADS[size]
-        with temporary_folder() as folder:
-            print(f'{size}: {workload.num_nodes:,} nodes, {workload.num_parts:,} clusters, {torch.get_num_threads()} threads; making the graph', file=sys.stderr)
-            workload.write(folder)
-            print(compare(workload, folder, rounds, steps))
-            if memory: print(memory_report(workload, folder))
-
 # %% ../nbs/82_cli.ipynb #main
-COMMANDS = dict(train=cluster_gcn_train, predict=cluster_gcn_predict, partition=cluster_gcn_partition, stats=cluster_gcn_stats, bench=cluster_gcn_bench)
+COMMANDS = dict(train=cluster_gcn_train, predict=cluster_gcn_predict, partition=cluster_gcn_partition, stats=cluster_gcn_stats)
 
 def named_command():
     "The command that the first argument names; the others are left for it."
