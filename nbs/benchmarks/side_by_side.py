@@ -226,7 +226,7 @@ def compare(workload, folder, rounds=7, steps=8):
 # ---- memory
 
 def peak_here(side, workload, files, narrow):
-    "In a child process: build and train three steps. Seconds to build; peak bytes of the process and of its own memory."
+    "In a child process: build, train three steps. Seconds to build; peak bytes of the process and of its own memory."
     workload = Workload(**workload)
     with OwnMemory() as own:
         side = Side(side, workload, *workload.read(files, narrow))
@@ -242,7 +242,8 @@ def peak_memory(side, workload, folder, narrow=False):
 
 def memory_report(workload, folder):
     "Peaks and build times of both sides, each in a process of its own, as text."
-    cases = {'PyTorch Geometric': ('pyg', False), 'cluster_gcn_nb': ('ours', True), '... 64-bit numbers': ('ours', False)}
+    cases = {'PyTorch Geometric': ('pyg', False), 'cluster_gcn_nb': ('ours', True),
+             '... 64-bit numbers': ('ours', False)}
     found = {name: peak_memory(side, workload, folder, narrow) for name, (side, narrow) in cases.items()}
     slowest, most, most_own = found['PyTorch Geometric']
     lines = []
