@@ -31,7 +31,7 @@ def one_line_errors():
         sys.exit(f'{rank}error: {error}')
     except KeyboardInterrupt: sys.exit(130)
 
-def is_first() -> bool: # not another of several processes that torchrun has started? As is_main_process, without the time to load torch
+def is_first() -> bool: # rank 0, or alone? As is_main_process, without the time to load torch
     return 'TORCHELASTIC_RUN_ID' not in os.environ or os.environ.get('RANK') == '0'
 
 # %% ../nbs/82_cli.ipynb #console
