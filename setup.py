@@ -21,7 +21,8 @@ def absolute(match):
 
 
 prose_and_code = (here/'README.md').read_text(encoding='utf-8').split('```')
-prose_and_code[::2] = [re.sub(r'(\]\(|(?:src|href)=")(?![a-z]+:|#|/)([^)"\s]+)', absolute, prose) for prose in prose_and_code[::2]]
+relative = r'(\]\(|(?:src|href)=")(?![a-z]+:|#|/)([^)"\s]+)'
+prose_and_code[::2] = [re.sub(relative, absolute, prose) for prose in prose_and_code[::2]]
 
 setup(
     name=cfg['lib_name'],
@@ -31,7 +32,8 @@ setup(
     long_description_content_type='text/markdown',
     author=cfg['author'],
     author_email=cfg['author_email'],
-    project_urls={'Documentation': docs, 'Source': git_url, 'Issues': f'{git_url}/issues', 'Changelog': f'{git_url}/blob/{cfg["branch"]}/CHANGELOG.md'},
+    project_urls={'Documentation': docs, 'Source': git_url, 'Issues': f'{git_url}/issues',
+                  'Changelog': f'{git_url}/blob/{cfg["branch"]}/CHANGELOG.md'},
     keywords=cfg['keywords'].split(),
     license_expression=cfg['license'],
     license_files=['LICENSE'],
@@ -44,8 +46,10 @@ setup(
     package_data={cfg['lib_name']: ['py.typed'], cfg['lib_name'] + '.data': ['*']},
     python_requires=f'>={cfg["min_python"]}',
     install_requires=cfg['requirements'].split(),
-    extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('dev', 'kaminpar', 'tensorboard', 'parquet')},
+    extras_require={extra: cfg[f'{extra}_requirements'].split()
+                    for extra in ('dev', 'kaminpar', 'tensorboard', 'parquet')},
     entry_points={'console_scripts': cfg['console_scripts'].split(),
-                  'nbdev': [f'{cfg["lib_path"]}={cfg["lib_path"]}._modidx:d']},    # where nbdev's links between pages look names up
+                  # where nbdev's links between pages look names up
+                  'nbdev': [f'{cfg["lib_path"]}={cfg["lib_path"]}._modidx:d']},
     zip_safe=False,
 )

@@ -25,7 +25,8 @@ def render(nb):
         source = ''.join(cell['source'])
         if cell['cell_type'] == 'markdown': parts.append(below_nbs(source))
         directives = dict(re.findall(r'^#\|\s*([\w-]+):?[ \t]*(.*)$', source, re.M))
-        if cell['cell_type'] != 'code' or directives.keys() & {'hide', 'export', 'exporti', 'exports', 'default_exp'}: continue
+        is_unseen = directives.keys() & {'hide', 'export', 'exporti', 'exports', 'default_exp'}
+        if cell['cell_type'] != 'code' or is_unseen: continue
         if directives.get('echo') != 'false': parts.append(f'```python\n{source}\n```')
         for output in cell['outputs']:
             text, picture = text_of(output)
@@ -42,8 +43,8 @@ markdown, files = render(json.loads((root/'nbs'/'index.ipynb').read_text(encodin
 wanted = {root/'README.md': markdown.encode(), **{root/images/name: content for name, content in files.items()}}
 left_over = [path for path in (root/images).glob('*') if path not in wanted]
 if '--check' in sys.argv:
-    stale = [path.relative_to(root).as_posix() for path, content in wanted.items() if not path.exists() or path.read_bytes() != content]
-    stale += [path.relative_to(root).as_posix() for path in left_over]
+    stale = [path for path, content in wanted.items() if not path.exists() or path.read_bytes() != content]
+    stale = [path.relative_to(root).as_posix() for path in [*stale, *left_over]]
     if stale: sys.exit(f'{", ".join(stale)}: not what nbs/index.ipynb yields; run python .ci/readme.py')
 else:
     for path in left_over: path.unlink()

@@ -37,4 +37,5 @@ def __getattr__(name):
 def __dir__(): return sorted({*globals(), *_NAMES})
 
 # %% ../nbs/index.ipynb #all
-_all_ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'partition_graph', 'Partition', 'ClusterData', 'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream']
+_all_ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'partition_graph', 'Partition',
+         'ClusterData', 'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream']

@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['SETTINGS', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'console_command', 'is_store', 'open_graph',
            'on_main', 'say', 'clusters_of', 'train_run', 'report', 'resumes', 'cluster_gcn_train', 'finish',
-           'cluster_gcn_predict', 'cluster_gcn_stats', 'write_report', 'cluster_gcn_partition', 'cluster_gcn_bench',
-           'named_command']
+           'cluster_gcn_predict', 'cluster_gcn_stats', 'write_report', 'cluster_gcn_partition', 'named_command']
 
 # %% ../nbs/82_cli.ipynb #imports
 import os, sys
@@ -15,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from fastcore.script import anno_parser
 
-if __name__ == '__main__' and '__file__' in globals():         # python -m cluster_gcn_nb.cli: go on in the module, not in its copy
+if __name__ == '__main__' and '__file__' in globals():         # python -m: go on in the module, not in its copy
     from cluster_gcn_nb import cli
     sys.exit(cli.named_command()())
 
@@ -28,11 +27,11 @@ def one_line_errors():
         yield
         sys.stdout.flush()
     except (ValueError, OSError, IndexError, ImportError, RuntimeError, MemoryError, ArithmeticError) as error:
-        if isinstance(error, BrokenPipeError) and not rank: os._exit(1)         # `cluster_gcn_stats | head -1`: nobody reads on
+        if isinstance(error, BrokenPipeError) and not rank: os._exit(1)         # `cluster_gcn_stats | head -1`
         sys.exit(f'{rank}error: {error}')
     except KeyboardInterrupt: sys.exit(130)
 
-def is_first() -> bool: # not another of several processes that torchrun has started? As is_main_process, without the time to load torch
+def is_first() -> bool: # rank 0, or alone? As is_main_process, without the time to load torch
     return 'TORCHELASTIC_RUN_ID' not in os.environ or os.environ.get('RANK') == '0'
 
 # %% ../nbs/82_cli.ipynb #console
@@ -56,7 +55,13 @@ def console_command(f):
 # %% ../nbs/82_cli.ipynb #settings
 _planetoid = dict(num_parts=16, batch_size=4, hidden=16, epochs=50, weight_decay=5e-4, norm='sym')
 _debian = dict(num_parts=128, batch_size=16, hidden=128, epochs=60, weight_decay=0., norm='row+identity')
-SETTINGS = dict(store=_debian | dict(num_parts=None), Debian=_debian, DebianTags=_debian, Cora=_planetoid, CiteSeer=_planetoid, PubMed=_planetoid | dict(num_parts=128, batch_size=32))
+SETTINGS = dict(
+    Debian=_debian,
+    DebianTags=_debian,
+    Cora=_planetoid,
+    CiteSeer=_planetoid,
+    PubMed=_planetoid | dict(num_parts=128, batch_size=32),
+    store=_debian | dict(num_parts=None))
 
 # %% ../nbs/82_cli.ipynb #graph
 def is_store(name): return (Path(name)/'store.json').is_file()
@@ -93,8 +98,10 @@ def clusters_of(data, config):
     def cut():
         found = partition_graph(data, config['num_parts'], method=config['method'], seed=config['seed'])
         return np.append(found.assignment.numpy(), found.num_parts).astype(np.int32).tobytes()
-    found = torch.from_numpy(np.frombuffer(cut() if _ranks() is None else _ranks().content(cut), np.int32).astype(np.int64))
-    return ClusterData(data, partition=Partition(found[:-1], int(found[-1]), float('nan'), config['method'], config['seed']))
+    content = cut() if _ranks() is None else _ranks().content(cut)
+    found = torch.from_numpy(np.frombuffer(content, np.int32).astype(np.int64))
+    partition = Partition(found[:-1], int(found[-1]), float('nan'), config['method'], config['seed'])
+    return ClusterData(data, partition=partition)
 
 # %% ../nbs/82_cli.ipynb #run
 def train_run(
@@ -109,9 +116,10 @@ def train_run(
     from cluster_gcn_nb.training import fit, pick_device
     for key in ('batch_size', 'epochs'):
         if config[key] < 1: raise ValueError(f'{key}={config[key]} should be 1 or more')
-    pick_device(config['device'])               # a device that is not there should not cost the time to load a graph
+    pick_device(config['device'])               # refused before the graph is loaded
     data = open_graph(config['dataset'], config['root'])
-    say(f"{config['dataset']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, {data.num_features:,} features, {data.num_classes} classes")
+    say(f"{config['dataset']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, "
+        f"{data.num_features:,} features, {data.num_classes} classes")
     with torch.random.fork_rng([]):
         torch.manual_seed(config['seed'])
         model = make_model(config, data.num_features, data.num_classes)
@@ -124,31 +132,37 @@ def train_run(
         if folder and not resume and run.epoch == 1:
             (folder/'checkpoint').unlink(missing_ok=True)
             save_config(folder, config)
-    history = fit(model, loader, data, config['epochs'], config['lr'], config['weight_decay'], device=config['device'], seed=config['seed'],
-                  schedule=config['schedule'], patience=config['patience'], callbacks=[begun, report], memory=config['memory'], **keep)
+    names = 'epochs', 'lr', 'weight_decay', 'device', 'seed', 'schedule', 'patience', 'memory'
+    options = {name: config[name] for name in names}
+    history = fit(model, loader, data, callbacks=[begun, report], **options, **keep)
     return model, data, history
 
 def report(run):
     "Every tenth epoch a line, for those who see no progress bar."
     record = run.history[-1]
-    if run.epoch % 10 == 0: print(f"epoch {run.epoch:3}: " + ', '.join(f'{k} {record[k]:.4f}' for k in ('loss', 'train', 'val', 'test')), flush=True)
+    if run.epoch % 10: return
+    scores = ', '.join(f'{k} {record[k]:.4f}' for k in ('loss', 'train', 'val', 'test'))
+    print(f'epoch {run.epoch:3}: {scores}', flush=True)
 
 # %% ../nbs/82_cli.ipynb #same-run
 def resumes(
     folder, # of the earlier run
     config:dict, # of this one
 ):
-    "Raise `ValueError` unless `folder` holds a run with the same options (but for the number of epochs, and where it runs). False if there is none yet, which is no mistake under torchrun: a restarted job has the same command line."
+    "Is there a run to resume? `ValueError` if it has other options (but for epochs, and where it runs)."
     from cluster_gcn_nb.runs import read_config
     from cluster_gcn_nb.training import _launched
-    free = 'epochs', 'device', 'root', 'patience', 'memory', *['batch_size'] * _launched()          # with other ranks, other batches: fit looks at the steps
+    free = ['epochs', 'device', 'root', 'patience', 'memory']
+    if _launched(): free.append('batch_size')               # with other ranks, other batches: fit looks at the steps
     if not (Path(folder)/'checkpoint').is_file():
         if not _launched(): raise ValueError(f'there is no run to resume in {folder}')
-        print(f'there is no run to resume in {folder} yet: it begins', flush=True)
+        print(f'there is no run to resume in {folder} yet: it begins', flush=True)     # a job that torchrun restarts
         return False
     before = read_config(folder)
     for key, value in config.items():
-        if key not in free and before.get(key) != value: raise ValueError(f'the run in {folder} has {key}={before.get(key)}, not {value}; give the same options, or another --out')
+        if key in free or before.get(key) == value: continue
+        raise ValueError(f'the run in {folder} has {key}={before.get(key)}, not {value}; '
+                         'give the same options, or another --out')
     return True
 
 # %% ../nbs/82_cli.ipynb #train
@@ -177,17 +191,24 @@ def cluster_gcn_train(
     out:str=None, # folder for config, history, curves, model, predictions and checkpoint
     resume:bool=False, # go on with the run in that folder, if it was interrupted or should have more epochs?
 ):
-    "Train a GCN on clusters of a graph; without options: on the packaged graph, in a minute or less. With several processes: torchrun --nproc-per-node 2 -m cluster_gcn_nb.cli train ..."
+    """Train a GCN on clusters of a graph; without options: on the packaged graph, in a minute or less.
+    With several processes: torchrun --nproc-per-node 2 -m cluster_gcn_nb.cli train ..."""
     with one_line_errors():
         config = {k: v for k, v in locals().items() if k not in ('out', 'resume')}
         from cluster_gcn_nb.datasets import dataset_name
         from cluster_gcn_nb.runs import open_out
         if is_store(dataset):
             parts = open_graph(dataset).num_parts
-            if num_parts not in (None, parts): raise ValueError(f'num_parts={num_parts}, but the store {dataset} has {parts} clusters')
-            config['dataset'], settings = str(Path(dataset).resolve()), SETTINGS['store'] | dict(num_parts=parts)
-        elif Path(dataset).is_dir(): raise ValueError(f'{dataset} is a folder without a ClusterStore in it: name one that cluster_gcn_partition --store has written, or a dataset')
-        else: config['dataset'] = name = dataset_name(dataset); settings = SETTINGS[name]
+            if num_parts not in (None, parts):
+                raise ValueError(f'num_parts={num_parts}, but the store {dataset} has {parts} clusters')
+            config['dataset'] = str(Path(dataset).resolve())
+            settings = SETTINGS['store'] | dict(num_parts=parts)
+        elif Path(dataset).is_dir():
+            raise ValueError(f'{dataset} is a folder without a ClusterStore in it: '
+                             'name one that cluster_gcn_partition --store has written, or a dataset')
+        else:
+            config['dataset'] = dataset_name(dataset)
+            settings = SETTINGS[config['dataset']]
         config |= {k: v for k, v in settings.items() if config[k] is None}
         if not 0 <= seed < 2**31: raise ValueError(f'seed={seed} should be between 0 and {2**31 - 1}')
         if resume and not out: raise ValueError('--resume needs --out, the folder of the run')
@@ -199,7 +220,9 @@ def cluster_gcn_train(
 def finish(folder, config, model, data, history):
     "Save a run and say how it went."
     from cluster_gcn_nb.runs import save_run
-    if folder and history: save_run(folder, config, model, data, history); say(f'results are in {folder}')
+    if folder and history:
+        save_run(folder, config, model, data, history)
+        say(f'results are in {folder}')
     def show(r): return ', '.join(f'{k} {r[k]:.4f}' for k in ('train', 'val', 'test'))
     if history: say(f'{history.score} after {len(history)} epochs: {show(history[-1])}')
     if history.best: say(f'best validation in epoch {history.best["epoch"]}: {show(history.best)}')
@@ -209,7 +232,7 @@ def finish(folder, config, model, data, history):
 @console_command
 def cluster_gcn_predict(
     run:str, # folder that cluster_gcn_train --out has written
-    graph:str=None, # Debian, DebianTags, Cora, CiteSeer, PubMed, a file with edge_index and x (.npz, .pt), or the folder of a ClusterStore (default: the run's own)
+    graph:str=None, # a dataset, a file with edge_index and x (.npz, .pt), or a ClusterStore (default: the run's own)
     out:str='predictions.csv', # file for the predictions: .csv or .parquet
     all_probabilities:bool=False, # one column for each class?
     root:str=None, # folder with the Planetoid files (default: $CLUSTER_GCN_DATA, or a cache folder)
@@ -221,8 +244,9 @@ def cluster_gcn_predict(
         from cluster_gcn_nb.runs import check_table, load_run, predict_graph, write_table
         from cluster_gcn_nb.training import pick_device
         found, (_, config) = pick_device(device), load_run(run)
-        check_table(out)                        # a file that cannot be written should not cost the time to predict
-        if not graph and 'dataset' not in config: raise ValueError(f'{run} does not say which graph it is of; name one by --graph')
+        check_table(out)                        # refused before the prediction
+        if not graph and 'dataset' not in config:
+            raise ValueError(f'{run} does not say which graph it is of; name one by --graph')
         table = predict_graph(run, open_graph(graph or config['dataset'], root), found, all_probabilities, memory)
         on_main(lambda: write_table(out, table))
         say(f"{len(table['node']):,} predictions are in {out}")
@@ -250,18 +274,22 @@ def write_report(
     from cluster_gcn_nb import plots
     from cluster_gcn_nb.core import atomic_write
     from cluster_gcn_nb.partition import has_labels
-    by_chance = replace(partition, assignment=torch.from_numpy(np.random.default_rng(0).permutation(partition.assignment.numpy())), method='random')
-    pictures = [('links between clusters', 'links.png', lambda ax: plots.plot_link_blocks(data.edge_index, partition, ax)),
-                ('sizes of the clusters', 'sizes.png', lambda ax: plots.plot_sizes(partition, ax)),
-                ('edges that batches keep', 'edges_kept.png', lambda ax: plots.plot_edges_kept([partition], ax))]
-    if has_labels(data.get('y'), len(partition.assignment)): pictures.append(('labels of the clusters', 'label_entropy.png', lambda ax: plots.plot_label_entropy([by_chance, partition], data.y, ax)))
-    for _, name, draw in pictures:
+    shuffled = np.random.default_rng(0).permutation(partition.assignment.numpy())
+    by_chance = replace(partition, assignment=torch.from_numpy(shuffled), method='random')
+    pictures = {
+        'links.png': ('links between clusters', lambda ax: plots.plot_link_blocks(data.edge_index, partition, ax)),
+        'sizes.png': ('sizes of the clusters', lambda ax: plots.plot_sizes(partition, ax)),
+        'edges_kept.png': ('edges that batches keep', lambda ax: plots.plot_edges_kept([partition], ax))}
+    if has_labels(data.get('y'), len(partition.assignment)):
+        def draw_labels(ax): plots.plot_label_entropy([by_chance, partition], data.y, ax)
+        pictures['label_entropy.png'] = 'labels of the clusters', draw_labels
+    lines = [f'# {title}', '', *partition.stats(data)._repr_markdown_().splitlines(), '']
+    for name, (caption, draw) in pictures.items():
         fig, ax = plt.subplots(figsize=(5, 4), layout='constrained')
         draw(ax)
         with atomic_write(out/name) as tmp: fig.savefig(tmp, format='png', dpi=130)
         plt.close(fig)
-    lines = [f'# {title}', '', *partition.stats(data)._repr_markdown_().splitlines(), '']
-    for caption, name, _ in pictures: lines += [f'![{caption}]({name})', '']
+        lines += [f'![{caption}]({name})', '']
     with atomic_write(out/'report.md') as tmp: tmp.write_text('\n'.join(lines), encoding='utf-8')
 
 # %% ../nbs/82_cli.ipynb #partition
@@ -287,7 +315,8 @@ def cluster_gcn_partition(
     with one_line_errors():
         try: parts = num_parts if num_parts == 'auto' else int(num_parts)
         except ValueError: raise ValueError(f"num_parts={num_parts!r} should be an integer or 'auto'") from None
-        if store and Path(store).exists(): raise FileExistsError(f'{store} exists: name another folder for the store, or delete this one first')
+        if store and Path(store).exists():
+            raise FileExistsError(f'{store} exists: name another folder for the store, or delete this one first')
         from cluster_gcn_nb.tables import load_graph
         from cluster_gcn_nb.partition import fingerprint, partition_graph
         from cluster_gcn_nb.runs import node_names, open_out, write_table
@@ -295,7 +324,9 @@ def cluster_gcn_partition(
         folder = open_out(out)
         print(f'{graph}: {data.num_nodes:,} nodes, {data.num_edges:,} edges', flush=True)
         auto = dict(hidden_channels=hidden, num_layers=num_layers, batch_size=batch_size, memory=memory)
-        arguments:dict = dict(method=method, seed=seed, edge_weight=edge_weight, balance=[b.strip() for b in balance.split(',') if b.strip()], **(dict(recursive=True) if recursive else {}))
+        balanced = [b.strip() for b in balance.split(',') if b.strip()]
+        arguments:dict = dict(method=method, seed=seed, edge_weight=edge_weight, balance=balanced)
+        if recursive: arguments['recursive'] = True
         partition = partition_graph(data, parts, auto=auto, **arguments)
         write_table(folder/'assignment.csv', dict(node=node_names(data), cluster=partition.assignment.tolist()))
         partition.save(folder/'partition.npz', fingerprint(data, partition.num_parts, **arguments))
@@ -306,39 +337,14 @@ def cluster_gcn_partition(
             from cluster_gcn_nb.store import ClusterStore
             print(ClusterStore.write(data, partition, store), f'is in {store}')
 
-# %% ../nbs/82_cli.ipynb #bench
-@console_command
-def cluster_gcn_bench(
-    size:str='small', # small (PubMed's shape), medium (4 million edges) or large (Amazon2M's shape: 16 GB of memory, 15 minutes)
-    rounds:int=5, # in each, both sides take turns
-    steps:int=8, # of each side in a round
-    threads:int=0, # of torch; 0: as many as it likes
-    memory:bool=False, # measure peak memory as well, each side in a process of its own?
-):
-    "Time training steps against PyTorch Geometric: the same graph, partition and network, in the same run."
-    if not is_first(): return
-    with one_line_errors():
-        import torch
-        from cluster_gcn_nb.benchmark import WORKLOADS, compare, memory_report
-        from cluster_gcn_nb.core import temporary_folder
-        if size not in WORKLOADS: raise ValueError(f"size should be one of {', '.join(WORKLOADS)}, not {size!r}")
-        for name, value, least in (('rounds', rounds, 1), ('steps', steps, 1), ('threads', threads, 0)):
-            if value < least: raise ValueError(f'{name}={value} should be {least} or more')
-        if threads > (os.cpu_count() or 1): raise ValueError(f'threads={threads}, but this machine has {os.cpu_count()} cores')
-        if threads: torch.set_num_threads(threads)
-        workload = WORKLOADS[size]
-        with temporary_folder() as folder:
-            print(f'{size}: {workload.num_nodes:,} nodes, {workload.num_parts:,} clusters, {torch.get_num_threads()} threads; making the graph', file=sys.stderr)
-            workload.write(folder)
-            print(compare(workload, folder, rounds, steps))
-            if memory: print(memory_report(workload, folder))
-
 # %% ../nbs/82_cli.ipynb #main
-COMMANDS = dict(train=cluster_gcn_train, predict=cluster_gcn_predict, partition=cluster_gcn_partition, stats=cluster_gcn_stats, bench=cluster_gcn_bench)
+COMMANDS = dict(train=cluster_gcn_train, predict=cluster_gcn_predict, partition=cluster_gcn_partition,
+                stats=cluster_gcn_stats)
 
 def named_command():
     "The command that the first argument names; the others are left for it."
-    name, usage = sys.argv[1] if len(sys.argv) > 1 else '', f"usage: python -m cluster_gcn_nb.cli {{{','.join(COMMANDS)}}} ..."
+    name = sys.argv[1] if len(sys.argv) > 1 else ''
+    usage = f"usage: python -m cluster_gcn_nb.cli {{{','.join(COMMANDS)}}} ..."
     if name in ('-h', '--help'): return lambda: print(f'{usage}\neach knows --help')
     if name not in COMMANDS: sys.exit(f'{usage} ({name!r} is none of them; each knows --help)')
     sys.argv[:2] = [f'cluster_gcn_{name}']

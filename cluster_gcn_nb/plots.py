@@ -28,7 +28,8 @@ def _dress(ax, title, legend=None, **settings):
     "`ax` with the looks that all pictures here share; `legend`: its place, or its settings."
     ax.set(title=title, **settings)
     ax.spines[['top', 'right']].set_visible(False)
-    if legend: ax.legend(**(dict(loc=legend) if isinstance(legend, str) else legend), edgecolor='none', framealpha=.8, fontsize=9)
+    if isinstance(legend, str): legend = dict(loc=legend)
+    if legend: ax.legend(**legend, edgecolor='none', framealpha=.8, fontsize=9)
     return ax
 
 # %% ../nbs/81_plots.ipynb #link_counts
@@ -38,7 +39,8 @@ def link_counts(
 ) -> np.ndarray: # [num_parts, num_parts] int64
     "Number of edges from each cluster to each."
     src, dst = np.asarray(partition.assignment)[np.asarray(edge_index)]
-    return np.bincount(src * partition.num_parts + dst, minlength=partition.num_parts**2).reshape(partition.num_parts, -1)
+    num_parts = partition.num_parts
+    return np.bincount(src * num_parts + dst, minlength=num_parts**2).reshape(num_parts, -1)
 
 def _share(inside):
     "The mean of yes and no; of nothing, 1."
@@ -50,14 +52,17 @@ def plot_link_blocks(
     partition, # with `assignment`, `num_parts` and `method`
     ax:Axes|None=None,
 ) -> Axes:
-    "Edges between each pair of clusters, as a picture; the title says what share of them stays inside a cluster (white: no edges). Above 512 clusters, neighbours share a pixel."
-    ax, assignment, grain = _axes(ax, figsize=(4.6, 4.2)), np.asarray(partition.assignment), -(-partition.num_parts // 512)
+    "Number of edges between each pair of clusters (white: none). Above 512 clusters, neighbours share a pixel."
+    ax, assignment = _axes(ax, figsize=(4.6, 4.2)), np.asarray(partition.assignment)
+    grain = -(-partition.num_parts // 512)
     coarse = SimpleNamespace(assignment=assignment // grain, num_parts=-(-partition.num_parts // grain))
     counts, (src, dst) = link_counts(edge_index, coarse), assignment[np.asarray(edge_index)]
-    image = ax.imshow(np.where(counts > 0, counts, np.nan), cmap='viridis', norm=LogNorm(1, max(counts.max(), 2)), interpolation='nearest')
+    colours = dict(cmap='viridis', norm=LogNorm(1, max(counts.max(), 2)))
+    image = ax.imshow(np.where(counts > 0, counts, np.nan), interpolation='nearest', **colours)
     ax.figure.colorbar(image, ax=ax, label='edges between two clusters', shrink=.85)
     of = 'cluster' if grain == 1 else f'clusters, {grain} a pixel'
-    ax.set(xlabel=f'{of} of the target', ylabel=f'{of} of the source', title=f'{partition.method}:\n{_share(src == dst):.0%} of the edges inside clusters')
+    title = f'{partition.method}:\n{_share(src == dst):.0%} of the edges inside clusters'
+    ax.set(xlabel=f'{of} of the target', ylabel=f'{of} of the source', title=title)
     for axis in (ax.xaxis, ax.yaxis): axis.get_major_locator().set_params(integer=True)
     return ax
 
@@ -71,13 +76,16 @@ def plot_adjacency(
 ) -> Axes:
     "Where the entries of the adjacency matrix are (a spy plot)."
     ax, edges, order = _axes(ax, figsize=(4.6, 4.6)), np.asarray(edge_index), 'as they came'
-    if edges.shape[1] > max_points: edges = edges[:, np.random.default_rng(0).choice(edges.shape[1], max_points, replace=False)]
+    if edges.shape[1] > max_points:
+        edges = edges[:, np.random.default_rng(0).choice(edges.shape[1], max_points, replace=False)]
     if partition is not None:
         place, order = np.empty(num_nodes, int), f'by cluster ({partition.method})'
         place[np.argsort(np.asarray(partition.assignment), kind='stable')] = np.arange(num_nodes)
         edges = place[edges]
-    ax.scatter(edges[1], edges[0], s=1, lw=0, color=PALETTE[0], alpha=float(np.clip(2e4 / max(edges.shape[1], 1), .05, 1)), rasterized=True)
-    ax.set(xlim=(0, num_nodes), ylim=(num_nodes, 0), aspect='equal', title=f'Edges, nodes {order}', xlabel='target', ylabel='source', xticks=[], yticks=[])
+    alpha = float(np.clip(2e4 / max(edges.shape[1], 1), .05, 1))
+    ax.scatter(edges[1], edges[0], s=1, lw=0, color=PALETTE[0], alpha=alpha, rasterized=True)
+    ax.set(xlim=(0, num_nodes), ylim=(num_nodes, 0), aspect='equal', xticks=[], yticks=[])
+    ax.set(title=f'Edges, nodes {order}', xlabel='target', ylabel='source')
     return ax
 
 # %% ../nbs/81_plots.ipynb #plot_label_entropy
@@ -91,8 +99,11 @@ def plot_label_entropy(
     found = [e[np.isfinite(e)] for e in found]
     top = max((e.max() for e in found if len(e)), default=1.) or 1.
     for e, partition, colour in zip(found, partitions, cycle(PALETTE)):
-        ax.hist(e, bins=np.linspace(0, top * 1.02, 41), color=colour, alpha=.7, label=f'{partition.method}: mean {e.mean() if len(e) else np.nan:.2f}')
-    return _dress(ax, 'How mixed the labels in a cluster are', 'best', xlabel='entropy of the labels in a cluster (nats)', ylabel='clusters')
+        mean = e.mean() if len(e) else np.nan
+        label = f'{partition.method}: mean {mean:.2f}'
+        ax.hist(e, bins=np.linspace(0, top * 1.02, 41), color=colour, alpha=.7, label=label)
+    xlabel = 'entropy of the labels in a cluster (nats)'
+    return _dress(ax, 'How mixed the labels in a cluster are', 'best', xlabel=xlabel, ylabel='clusters')
 
 # %% ../nbs/81_plots.ipynb #plot_edges_kept
 def plot_edges_kept(
@@ -104,7 +115,9 @@ def plot_edges_kept(
     for partition, colour in zip(partitions, cycle(PALETTE)):
         q = np.unique(np.geomspace(1, partition.num_parts, 40).round().astype(int))
         ax.plot(q, [partition.edges_kept(int(i)) for i in q], color=colour, marker='.', label=partition.method)
-    return _dress(ax, 'Edges that batches keep', 'lower right', xscale='log', xlabel='clusters in a batch', ylabel='share of the edges', ylim=(0, 1.02))
+    ax.set(xscale='log', ylim=(0, 1.02))
+    labels = dict(xlabel='clusters in a batch', ylabel='share of the edges')
+    return _dress(ax, 'Edges that batches keep', 'lower right', **labels)
 
 # %% ../nbs/81_plots.ipynb #plot_sizes
 def plot_sizes(
@@ -134,18 +147,20 @@ def plot_clusters(
     ax:Axes|None=None,
     title:str='',
 ) -> Axes:
-    "A small graph by cluster: edges inside clusters in their colour, edges between them black. Every eighth cluster has the same colour."
+    "A small graph by cluster: edges inside clusters in the cluster's colour (of eight), edges between them black."
     ax, part = _axes(ax, figsize=(3.4, 3.6)), np.asarray(partition.assignment)
     (src, dst), place = np.asarray(edge_index), _places(part, partition.num_parts)
     chosen = np.isin(part, np.arange(partition.num_parts) if clusters is None else np.asarray(clusters))
     seen, inside = chosen[src] & chosen[dst], part[src] == part[dst]
-    colours = [*PALETTE[:6], '#882255', '#999933']              # neither black, which links are, nor what is faint on white
-    colour = np.array([to_rgb(colours[c % 8]) for c in part])
-    for edges, style in ((~seen, dict(colors='0.9', lw=.5)), (seen & inside, dict(colors=colour[src[seen & inside]], lw=1)),
-                         (seen & ~inside & links, dict(colors='k', lw=.9))):
-        ax.add_collection(LineCollection(list(np.stack([place[src[edges]], place[dst[edges]]], 1)), zorder=1, **style))
+    eight = [*PALETTE[:6], '#882255', '#999933']                # not black, as links are, and none faint on white
+    colour = np.array([to_rgb(eight[c % 8]) for c in part])
+    within, between = seen & inside, seen & ~inside & links
+    for edges, colours, width in ((~seen, '0.9', .5), (within, colour[src[within]], 1), (between, 'k', .9)):
+        ends = np.stack([place[src[edges]], place[dst[edges]]], 1)
+        ax.add_collection(LineCollection(list(ends), zorder=1, colors=colours, lw=width))
     ax.scatter(*place.T, s=26, color=np.where(chosen[:, None], colour, .86), edgecolor='white', lw=.6, zorder=2)
-    ax.set(aspect='equal', title=title or f'{len(np.unique(part[chosen]))} clusters, {(seen & (inside | links)).sum():,} of {len(src):,} edges', xlim=(-1.65, 1.65), ylim=(-1.65, 1.65))
+    counts = f'{len(np.unique(part[chosen]))} clusters, {(within | between).sum():,} of {len(src):,} edges'
+    ax.set(aspect='equal', title=title or counts, xlim=(-1.65, 1.65), ylim=(-1.65, 1.65))
     ax.axis('off')
     return ax
 
@@ -163,13 +178,15 @@ def plot_batches(
     linked, own = counts[np.ix_(order, order)] > 0, batch_of[order]
     colours = np.where(linked[..., None], .86, 1.) * np.ones(3)
     for i in range(len(batches)):
-        rgb, inside = np.array(to_rgb(PALETTE[i % len(PALETTE)])), linked & (own[:, None] == i) & (own[None] == i)
+        rgb = np.array(to_rgb(PALETTE[i % len(PALETTE)]))
+        inside = linked & (own[:, None] == i) & (own[None] == i)
         colours[inside] = .45 * rgb + .55
         colours[inside & np.eye(len(order), dtype=bool)] = rgb
     ax.imshow(colours, interpolation='nearest')
     same, total = batch_of[:, None] == batch_of[None], max(counts.sum(), 1)
-    ax.set(xlabel='cluster, sorted by batch', ylabel='cluster, sorted by batch', xticks=[], yticks=[],
-           title=f'inside clusters {np.trace(counts) / total:.0%}, inside batches {counts[same].sum() / total:.0%} of the edges')
+    clusters, batches = np.trace(counts) / total, counts[same].sum() / total
+    title = f'inside clusters {clusters:.0%}, inside batches {batches:.0%} of the edges'
+    ax.set(xlabel='cluster, sorted by batch', ylabel='cluster, sorted by batch', xticks=[], yticks=[], title=title)
     return ax
 
 # %% ../nbs/81_plots.ipynb #plot_history
@@ -186,8 +203,11 @@ def plot_history(
     twin.set_ylim(bottom=0)
     judged = [r for r in rows if 'val' in r]
     for part, colour in zip(('train', 'val', 'test'), PALETTE):
-        if judged: ax.plot([r['epoch'] for r in judged], [r[part] for r in judged], color=colour, label=f"{part} {judged[-1][part]:.3f}")
-    _dress(ax, f'Learning curve, {len(rows)} epochs', 'lower right' if judged else None, xlabel='epoch', ylabel=score, ylim=(0, 1))
+        if not judged: break
+        label = f'{part} {judged[-1][part]:.3f}'
+        ax.plot([r['epoch'] for r in judged], [r[part] for r in judged], color=colour, label=label)
+    legend = 'lower right' if judged else None
+    _dress(ax, f'Learning curve, {len(rows)} epochs', legend, xlabel='epoch', ylabel=score, ylim=(0, 1))
     twin.spines[['top']].set_visible(False)
     return ax
 
@@ -196,8 +216,9 @@ def plot_curves(
     x, # [n]: what was varied, or the epochs
     curves:dict, # by label: [n] values, or [num_runs, n] of several runs; NaN where there is none
     ax:Axes|None=None,
-    xlabel:str='epoch', ylabel:str='accuracy',
-    title:str='',
+    xlabel:str='epoch', # with its unit
+    ylabel:str='accuracy', # with its unit
+    title:str='', # of the picture
     lines:dict|None=None, # by label: values, each drawn as a horizontal line
 ) -> Axes:
     "Curves over the same `x`; of several runs, mean and standard deviation."
@@ -207,32 +228,36 @@ def plot_curves(
         mean, spread = found.mean(0), found.std(0, ddof=1) if len(found) > 1 else 0.
         ax.plot(x, mean, color=colour, label=label, marker=marker if len(mean) < 12 else None, ms=4)
         ax.fill_between(x, mean - spread, mean + spread, color=colour, alpha=.18, lw=0)
-    for (label, value), style in zip((lines or {}).items(), cycle([':', '--', '-.'])): ax.axhline(value, color='0.3', ls=style, lw=1.2, label=label)
+    for (label, value), style in zip((lines or {}).items(), cycle([':', '--', '-.'])):
+        ax.axhline(value, color='0.3', ls=style, lw=1.2, label=label)
     if len(x) < 12: ax.set_xticks(list(x))
     return _dress(ax, title, 'best', xlabel=xlabel, ylabel=ylabel)
 
 # %% ../nbs/81_plots.ipynb #plot_step_times
 def plot_step_times(
-    results, # {size: object with `steps`, a dict of lists of milliseconds for `'pyg'`, `'ours'` and `'dense'`}
+    results:dict, # {size: object with `steps`, a dict of lists of milliseconds for `'pyg'`, `'ours'` and `'dense'`}
     ax:Axes|None=None,
 ) -> Axes:
-    "Median milliseconds a step of either side, and of the dense products alone."
-    ax = _axes(ax, figsize=(6.4, 3.4))
-    for y, (size, result) in enumerate(results.items()):
+    "Median milliseconds per step of either side, and of the dense products alone."
+    ax, sides = _axes(ax, figsize=(6.4, 3.4)), dict(pyg='PyTorch Geometric', ours='cluster_gcn_nb')
+    for y, result in enumerate(results.values()):
         ms = {side: float(np.median(found)) for side, found in result.steps.items()}
-        for side, label, offset, colour in (('pyg', 'PyTorch Geometric', -.2, PALETTE[1]), ('ours', 'cluster_gcn_nb', .2, PALETTE[0])):
+        for (side, label), offset, colour in zip(sides.items(), (-.2, .2), (PALETTE[1], PALETTE[0])):
             ax.barh(y + offset, ms[side], .38, color=colour, label=label if y == 0 else None)
             ax.text(ms[side] * 1.08, y + offset, f"{ms[side]:.3g} ms", va='center', fontsize=9)
-        ax.plot([ms['dense']] * 2, [y - .42, y + .42], color='k', lw=1.5, label='dense products alone' if y == 0 else None)
+        label = 'dense products alone' if y == 0 else None
+        ax.plot([ms['dense']] * 2, [y - .42, y + .42], color='k', lw=1.5, label=label)
     ax.set(xscale='log', yticks=range(len(results)), yticklabels=list(results), ylim=(len(results) - .4, -.6))
     ax.set_xlim(right=ax.get_xlim()[1] * 3)
-    return _dress(ax, 'Time of a training step', dict(loc='upper center', bbox_to_anchor=(.5, -.2), ncols=3), xlabel='milliseconds a step, loading included')
+    legend = dict(loc='upper center', bbox_to_anchor=(.5, -.2), ncols=3)
+    return _dress(ax, 'Time of a training step', legend, xlabel='milliseconds per step, loading included')
 
 # %% ../nbs/81_plots.ipynb #plot_stacked
 def plot_stacked(
     bars:dict, # by label: a dict of parts and their sizes, the same parts in each
     ax:Axes|None=None,
-    xlabel:str='MB', title:str='',
+    xlabel:str='MB', # the unit of the sizes
+    title:str='', # of the picture
 ) -> Axes:
     "Horizontal bars of stacked parts, with their sums."
     ax = _axes(ax, figsize=(7.2, .8 + .55 * len(bars)))
@@ -241,7 +266,9 @@ def plot_stacked(
         sizes = np.array([parts[part] for parts in bars.values()], float)
         ax.barh(range(len(bars)), sizes, .62, left=ends, color=colour, label=part)
         ends += sizes
-    for y, end in enumerate(ends): ax.text(end + .01 * ends.max(), y, f'{end:,.3g}' if end < 100 else f'{end:,.0f}', va='center', fontsize=9)
+    for y, end in enumerate(ends):
+        text = f'{end:,.3g}' if end < 100 else f'{end:,.0f}'
+        ax.text(end + .01 * ends.max(), y, text, va='center', fontsize=9)
     ax.set(yticks=range(len(bars)), yticklabels=list(bars), ylim=(len(bars) - .4, -.6), xlim=(0, 1.1 * ends.max()))
     return _dress(ax, title, 'lower right', xlabel=xlabel)
 
@@ -259,13 +286,16 @@ def plot_memory(
         ax.fill_between(start + seconds, np.maximum(size - base, 0) / 1e6, color=colour, alpha=.35, lw=0)
         ax.plot(start + seconds, np.maximum(size - base, 0) / 1e6, color=colour, lw=1, label=name)
         start += seconds[-1]
-    for (label, size), style in zip((lines or {}).items(), cycle(['-', '--', ':'])): ax.axhline(size / 1e6, color='0.25', ls=style, lw=1.2, label=label)
+    for (label, size), style in zip((lines or {}).items(), cycle(['-', '--', ':'])):
+        ax.axhline(size / 1e6, color='0.25', ls=style, lw=1.2, label=label)
     ylabel = 'own memory' + (' beyond the start' if base else '') + ' (MB)'
-    return _dress(ax, 'Memory of the process, stage by stage', dict(loc='center left', bbox_to_anchor=(1, .5)), xlabel='seconds', ylabel=ylabel, xlim=(0, start), ylim=(0, None))
+    legend = dict(loc='center left', bbox_to_anchor=(1, .5))
+    ax.set(xlim=(0, start), ylim=(0, None))
+    return _dress(ax, 'Memory of the process, stage by stage', legend, xlabel='seconds', ylabel=ylabel)
 
 # %% ../nbs/81_plots.ipynb #plot_scaling
 def plot_scaling(
-    epochs:dict, # by label: dict of seconds an epoch by number of ranks
+    epochs:dict, # by label: dict of seconds per epoch by number of ranks
     ax:Axes|None=None,
 ) -> Axes:
     "Time of an epoch over the number of ranks; thin lines: divided by the number of ranks."
@@ -276,5 +306,7 @@ def plot_scaling(
         ax.plot(ranks, list(seconds.values()), color=colour, marker=marker, ms=4, label=label)
     ax.set(xscale='log', yscale='log')
     ticks = sorted({r for seconds in epochs.values() for r in seconds})
-    ax.set_xticks(ticks, [str(r) for r in ticks]); ax.minorticks_off()
-    return _dress(ax, 'An epoch on more ranks (dotted: nothing lost)', 'best', xlabel='ranks', ylabel='seconds an epoch')
+    ax.set_xticks(ticks, [str(r) for r in ticks])
+    ax.minorticks_off()
+    labels = dict(xlabel='ranks', ylabel='seconds per epoch')
+    return _dress(ax, 'An epoch on more ranks (dotted: nothing lost)', 'best', **labels)

@@ -1,0 +1,55 @@
+"""Run a notebook again, and keep the new outputs of the cells that a reader sees, or of those that are named.
+
+    python .ci/rerun.py nbs/70_fit.ipynb                          # all outputs, but for slow cells
+    python .ci/rerun.py nbs/70_fit.ipynb --only curve,scores      # the outputs of two cells, by their ids
+    python .ci/rerun.py nbs/70_fit.ipynb --flags slow             # slow cells as well
+
+If a cell fails, the file stays as it was.
+"""
+import argparse, os, sys
+from pathlib import Path
+
+os.environ['MPLBACKEND'] = 'agg'
+
+from execnb.nbio import read_nb, write_nb
+from execnb.shell import CaptureShell
+from nbdev.config import get_config
+from nbdev.process import extract_directives
+
+UNSEEN = {'hide', 'export', 'exporti', 'exports', 'default_exp'}
+
+
+def is_run(cell, directives, left_out):
+    "Does the cell run?"
+    if cell.cell_type != 'code' or 'nbdev_export()' in cell.source: return False
+    return not left_out & directives.keys() and directives.get('eval:') != ['false']
+
+
+def rerun(path, only, flags):
+    "Run the notebook and write its new outputs: of the cells `only`, or of all that a reader sees if it is empty."
+    nb, left_out = read_nb(path), set(get_config().tst_flags.split()) - flags
+    unknown = only - {cell['id'] for cell in nb.cells}
+    if unknown: sys.exit(f'{path.name} has no cell {", ".join(sorted(unknown))}')
+    os.chdir(path.parent)
+    shell = CaptureShell(path)
+    for cell in nb.cells:
+        directives = extract_directives(cell, remove=False)
+        if not is_run(cell, directives, left_out): continue
+        before, cell.outputs = cell.outputs, []
+        shell.cell(cell)
+        if shell.exc: sys.exit(f'cell {cell["id"]}: {shell.prettytb(fname=path)}')
+        is_wanted = cell['id'] in only if only else not UNSEEN & directives.keys()
+        if not is_wanted: cell.outputs = before
+    write_nb(nb, path)
+
+
+def words(text): return {word for word in text.split(',') if word}
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('notebook', type=Path)
+    parser.add_argument('--only', type=words, default=set(), help='ids of cells, separated by commas')
+    parser.add_argument('--flags', type=words, default=set(), help='run cells under these flags as well: slow,cuda')
+    given = parser.parse_args()
+    rerun(given.notebook.resolve(), given.only, given.flags)
