@@ -212,7 +212,7 @@ def partition_graph(
     if edge_weight is not None or node_weight is not None or auto or options:
         refuse('an assignment of your own leaves nothing to choose', 'Pass it without weights and options')
     if isinstance(graph, Data): graph, num_nodes = graph.edge_index, graph.num_nodes
-    found = from_assignment(method, graph, num_parts)
+    found = from_assignment(method, graph, num_parts)        # type: ignore[arg-type] # 'auto' is refused
     if num_nodes not in (None, len(found.assignment)):
         refuse(f'the assignment is of {len(found.assignment)} nodes', f'The graph has {num_nodes}')
     return found

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pymetis
 import scipy.sparse as sp
+from numpy.typing import DTypeLike
 from tqdm import tqdm
 from .core import disk_errors, new_array, temporary_folder
 from .graphs import refuse
@@ -64,7 +65,7 @@ def call_apart(
     function:str, # as `'module:name'`
     arrays:dict, # its arguments that are arrays
     folder:str|Path, # that may be filled: the arrays' files
-    dtype:type|None=None, # of the arrays in the child; default: as they are
+    dtype:DTypeLike|None=None, # of the arrays in the child; default: as they are
     **arguments, # the rest, which JSON can write
 ) -> np.ndarray: # what the function returns
     "Call a function in a child process. Its `ValueError` is raised here; other failures are a `RuntimeError`."
@@ -181,7 +182,7 @@ def kaminpar(
     check_whole('num_threads', num_threads, 1, 1024)
     check_input(adj, num_parts)
     if node_weight is not None: node_weight = integer_weights(node_weight, adj.shape[0], 'node_weight')
-    arguments = dict(num_parts=int(num_parts), seed=int(seed), num_threads=int(num_threads))
+    arguments:dict = dict(num_parts=int(num_parts), seed=int(seed), num_threads=int(num_threads))
     with temporary_folder() as folder:
         path = str(folder/'graph.parhip')
         write_parhip(path, adj, node_weight)

@@ -159,12 +159,12 @@ def _table(lines, layout):
     options = dict(delimiter=layout.separator, comments=None, quotechar='"')
     if not lines: return np.empty((2, 0)), None
     if layout.numbered:
-        dtype = [('from', np.int64), ('to', np.int64), ('weight', np.float64)][:layout.columns]
-        table = np.loadtxt(lines, dtype, ndmin=1, **options)
-        columns = [table[name] for name in table.dtype.names]
+        dtypes = [('from', np.int64), ('to', np.int64), ('weight', np.float64)][:layout.columns]
+        table = np.loadtxt(lines, dtypes, ndmin=1, **options)
+        columns = [table[name] for name, _ in dtypes]
     else:
-        columns = np.char.strip(np.loadtxt(lines, str, ndmin=2, **options)).T
-        if len(columns) != layout.columns or (columns[:2] == '').any(): raise ValueError('names are missing')
+        columns = list(np.char.strip(np.loadtxt(lines, str, ndmin=2, **options)).T)
+        if len(columns) != layout.columns or (np.stack(columns[:2]) == '').any(): raise ValueError('names are missing')
     return np.stack(columns[:2]), columns[2].astype(np.float64) if layout.columns == 3 else None
 
 # %% ../nbs/13_tables.ipynb #from-text
