@@ -257,7 +257,7 @@ class ClusterData(Clusters):
         *, partition:Partition|Tensor|None=None, # use this one, or this assignment [num_nodes]
         method:str='metis', # see partition_graph
         seed:int=0, # of the method
-        **options, # more for partition_graph: `balance`, `edge_weight`, `node_weight`, `auto`, the method's own
+        **options, # more for partition_graph: `edge_weight`, `node_weight`, `auto`, the method's own
     ):
         if sparse_format not in ('csr', 'csc'):
             raise ValueError(f"sparse_format should be 'csr' or 'csc', not {sparse_format!r}")

@@ -300,7 +300,7 @@ def cluster_gcn_partition(
     method:str='metis', # partitioner: metis, kaminpar, streaming or random
     recursive:bool=False, # METIS by halving again and again?
     seed:int=0, # of the partitioner
-    balance:str='', # more to balance, separated by commas: edges, train_mask, y or other fields of the graph
+    node_weight:str=None, # field with the weights of the nodes: the room that each takes in its cluster
     edge_weight:str=None, # field with the weights of the edges
     hidden:int=128, # width of the model, for num_parts=auto
     num_layers:int=2, # its depth, for num_parts=auto
@@ -324,8 +324,7 @@ def cluster_gcn_partition(
         folder = open_out(out)
         print(f'{graph}: {data.num_nodes:,} nodes, {data.num_edges:,} edges', flush=True)
         auto = dict(hidden_channels=hidden, num_layers=num_layers, batch_size=batch_size, memory=memory)
-        balanced = [b.strip() for b in balance.split(',') if b.strip()]
-        arguments:dict = dict(method=method, seed=seed, edge_weight=edge_weight, balance=balanced)
+        arguments:dict = dict(method=method, seed=seed, edge_weight=edge_weight, node_weight=node_weight)
         if recursive: arguments['recursive'] = True
         partition = partition_graph(data, parts, auto=auto, **arguments)
         write_table(folder/'assignment.csv', dict(node=node_names(data), cluster=partition.assignment.tolist()))
