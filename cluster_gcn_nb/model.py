@@ -30,9 +30,9 @@ class Norm:
 
 NORMS = {
     'sym': Norm('1', 'weights by the degrees of both nodes', left=-.5, right=-.5),
-    'row': Norm('10', 'the mean over a node and its neighbours', left=-1),
-    'row+identity': Norm('10 + 9', 'the mean, and the features of the node once more', left=-1, identity=1),
-    'row+diag': Norm('10 + 11', 'the mean, and λ times the share of the node itself', left=-1, diagonal=True),
+    'row': Norm('10', 'the mean over a node and its neighbours', left=-1.),
+    'row+identity': Norm('10 + 9', 'the mean, and the features of the node once more', left=-1., identity=1.),
+    'row+diag': Norm('10 + 11', 'the mean, and λ times the share of the node itself', left=-1., diagonal=True),
 }
 
 def named_norm(
