@@ -120,8 +120,9 @@ def degree_and_diagonal(
         own = row_sums(loops, torch.ones_like(loops, dtype=dtype) if weight is None else weight[loop])
         missing = torch.full_like(degree, missing).index_fill_(0, loops.long(), 0.)
     degree = degree + missing
-    degree = torch.where(degree > 0, degree, torch.inf)
-    scale = degree ** norm.left * degree ** norm.right
+    if weight is not None or not norm.loops: degree = torch.where(degree > 0, degree, torch.inf)
+    scale = degree ** norm.left
+    if norm.right: scale = scale * degree ** norm.right
     diag = scale * missing
     if norm.identity: diag = diag + norm.identity
     if norm.diagonal: diag = diag + diag_lambda * scale * (own + missing)
@@ -137,8 +138,9 @@ def entry_scales(
 ) -> Tensor: # [num_entries]
     "What each entry of the adjacency is multiplied by."
     scales = (row_degree ** left).index_select(0, rows)
-    if right: scales *= degree.index_select(0, cols) ** right
-    return scales
+    if not right: return scales
+    if len(cols) < len(degree): return scales.mul_(degree.index_select(0, cols) ** right)       # fewer powers
+    return scales.mul_((degree ** right).index_select(0, cols))
 
 # %% ../nbs/40_model.ipynb #normalize2
 def _normalize(adj_t, norm, diag_lambda, dtype):
