@@ -172,7 +172,7 @@ def normalize(
     diag_lambda:float=1., # λ of eq. 11
     dtype:torch.dtype|None=None, # of the features; default: that of `adj_t`
 ) -> Propagation:
-    "The propagation of a batch, by the batch's own degrees; kept with `adj_t`. Raises `ValueError` if weights need a gradient."
+    "A batch's propagation, by its own degrees; kept with `adj_t`. Raises `ValueError` if weights need a gradient."
     key = named_norm(norm), diag_lambda, dtype or adj_t.dtype
     check_constant(adj_t)
     now = version(adj_t.values())
