@@ -26,7 +26,7 @@ from .memory import OwnMemory, most_memory
 from .model import GCN
 from .partition import Partition, partition_graph
 from .partitioners import call_apart
-from .training import train_step
+from .step import train_step
 
 # %% ../nbs/benchmarks/against_pyg.ipynb #workload
 @dataclass
