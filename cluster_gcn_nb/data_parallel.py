@@ -100,17 +100,17 @@ class AverageGradients:
         loss:float, nodes:int, # of the batch
     ) -> tuple: # `(weight, loss, nodes)` of the step
         trained = [p for p in model.parameters() if p.requires_grad]
-        for p in trained:
-            if p.grad is None: p.grad = torch.zeros_like(p)
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
         factor = weight if math.isfinite(loss) else math.nan
         numbers = torch.tensor([weight, nodes, loss * nodes, self.stop], device=trained[0].device)
-        message = torch.cat([numbers, *[factor * p.grad.ravel() for p in trained]])
+        message = torch.cat([numbers, *[factor * g.ravel() for g in gradients]])
         self.ranks.all_reduce(message)
         weight, nodes, losses, stop = message[:4].tolist()
         if stop: raise KeyboardInterrupt
         if not weight: return 0., 0., 0
         mean = message[4:] / weight
-        for p, gradient in zip(trained, mean.split([p.numel() for p in trained])): p.grad.copy_(gradient.view_as(p))
+        for p, own, part in zip(trained, gradients, mean.split([p.numel() for p in trained])):
+            p.grad = own.copy_(part.view_as(p))
         return weight, losses / max(nodes, 1), int(nodes)
 
 # %% ../nbs/51_data_parallel.ipynb #training

@@ -137,7 +137,7 @@ def _in_group(): return dist.is_available() and dist.is_initialized()
 
 def join(
     timeout:float=600, # seconds to wait for another rank, the first time
-) -> Solo: # the `Ranks`, or a `Solo` for a process that is the only one, or inside alone()
+) -> Solo: # the ranks, or a member of one for a process that is the only one, or inside alone()
     "The ranks of which this process is one; the first call waits until all have called."
     if _here['alone'] or not (_in_group() or launched()): return Solo()
     ranks = _here['ranks']

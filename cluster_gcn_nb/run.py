@@ -255,10 +255,10 @@ def make_room(self:Run):
 @patch
 def take_step(self:Run, batch, number):
     "One step: its loss and number of training nodes, of all ranks."
-    options = dict(precision=self.settings.precision, clip=self.settings.clip, class_weight=self.class_weight)
+    precision, clip = self.settings.precision, self.settings.clip
     try:
-        return train_step(self.model, batch, self.optimizer, self.device, average=self.average,
-                          num_classes=self.num_classes, **options)
+        return train_step(self.model, batch, self.optimizer, self.device, precision, clip, self.class_weight,
+                          self.average, self.num_classes)
     except FloatingPointError as e:
         raise FloatingPointError(f'{e} in epoch {self.epoch + 1}, batch {number} of {batch.num_nodes:,} nodes: '
                                  f'{advice(batch)}') from None
@@ -269,7 +269,7 @@ def train_epoch(self:Run):
     self.model.train()
     began, total, nodes = time.perf_counter(), 0., 0
     for name in ('sampler', 'batch_sampler'):
-        sampler = getattr(self.loader, name, None)
+        sampler:Any = getattr(self.loader, name, None)
         if hasattr(sampler, 'set_epoch'): sampler.set_epoch(self.epoch)
     begin_epoch(self)
     self.make_room()
