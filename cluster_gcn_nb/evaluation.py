@@ -13,7 +13,7 @@ from .batching import ClusterData
 from .graphs import MASKS, as_graph, refuse
 from .inference import _Predictor
 from .metrics import Scores, score
-from .ranks import Solo, join
+from .ranks import join
 from .step import (
     check_edge_fields, check_labels, float_type, labels_of, logits_at_once, pick_device)
 

@@ -28,7 +28,7 @@ from .memory import SLACK, OwnMemory, as_tensor, give_back, map_private, map_zer
 from .model import GCN, row_scales
 from .sparse import checked, csr_tensor, entry_order, from_scipy, scipy_csr, spmm, to_adj_t
 from .ranks import Solo, join, progress_bar
-from .step import check_edge_fields, check_fits, edge_fields, evaluating, float_type, pick_device, predict_logits
+from .step import check_edge_fields, check_fits, edge_fields, evaluating, pick_device, predict_logits
 
 # %% ../nbs/60_inference.ipynb #layer
 class _Layer:
