@@ -8,7 +8,7 @@ __all__ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'pa
 
 # %% ../nbs/index.ipynb #names
 _NAMES = dict(load_dataset='datasets', graph_stats='datasets', planted_partition='datasets', load_graph='tables', partition_graph='partition', Partition='partition',
-              ClusterData='batching', ClusterLoader='batching', GCN='model', fit='training', evaluate='training', History='training',
+              ClusterData='batching', ClusterLoader='batching', GCN='model', fit='training', evaluate='evaluation', History='run',
               predict='inference', ClusterStore='store', GraphStream='store_write')
 
 TYPE_CHECKING = False               # but true to type checkers and editors
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from cluster_gcn_nb.partition import Partition, partition_graph
     from cluster_gcn_nb.store import ClusterStore
     from cluster_gcn_nb.store_write import GraphStream
-    from cluster_gcn_nb.training import History, evaluate, fit
+    from cluster_gcn_nb.evaluation import evaluate
+    from cluster_gcn_nb.run import History
+    from cluster_gcn_nb.training import fit
     __version__:str
 
 def __getattr__(name):

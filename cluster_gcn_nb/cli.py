@@ -78,13 +78,12 @@ def open_graph(
     return load_graph(name, root)
 
 def on_main(f): # `f()`, called by rank 0 if there are several; its truth on all
-    from cluster_gcn_nb.training import _ranks
-    ranks = _ranks()
-    return bool(f()) if ranks is None else bool(ranks.first(lambda: [bool(f())])[0])
+    from cluster_gcn_nb.ranks import join
+    return bool(join().on_first(lambda: [bool(f())])[0])
 
 def say(*text):
     "Print, on rank 0 only if there are several."
-    from cluster_gcn_nb.distributed import is_main_process
+    from cluster_gcn_nb.ranks import is_main_process
     if is_main_process(): print(*text, flush=True)
 
 # %% ../nbs/82_cli.ipynb #clusters-of
@@ -93,13 +92,12 @@ def clusters_of(data, config):
     import numpy as np, torch
     from cluster_gcn_nb.batching import ClusterData
     from cluster_gcn_nb.partition import Partition, partition_graph
-    from cluster_gcn_nb.training import _ranks
+    from cluster_gcn_nb.ranks import join
     if hasattr(data, 'in_edges'): return data                          # a store
     def cut():
         found = partition_graph(data, config['num_parts'], method=config['method'], seed=config['seed'])
         return np.append(found.assignment.numpy(), found.num_parts).astype(np.int32).tobytes()
-    content = cut() if _ranks() is None else _ranks().content(cut)
-    found = torch.from_numpy(np.frombuffer(content, np.int32).astype(np.int64))
+    found = torch.from_numpy(np.frombuffer(join().broadcast_bytes(cut), np.int32).astype(np.int64))
     partition = Partition(found[:-1], int(found[-1]), float('nan'), config['method'], config['seed'])
     return ClusterData(data, partition=partition)
 
@@ -113,7 +111,8 @@ def train_run(
     import torch
     from cluster_gcn_nb.batching import ClusterLoader
     from cluster_gcn_nb.runs import make_model, save_config
-    from cluster_gcn_nb.training import fit, pick_device
+    from cluster_gcn_nb.step import pick_device
+    from cluster_gcn_nb.training import fit
     for key in ('batch_size', 'epochs'):
         if config[key] < 1: raise ValueError(f'{key}={config[key]} should be 1 or more')
     pick_device(config['device'])               # refused before the graph is loaded
@@ -151,11 +150,11 @@ def resumes(
 ):
     "Is there a run to resume? `ValueError` if it has other options (but for epochs, and where it runs)."
     from cluster_gcn_nb.runs import read_config
-    from cluster_gcn_nb.training import _launched
+    from cluster_gcn_nb.step import launched
     free = ['epochs', 'device', 'root', 'patience', 'memory']
-    if _launched(): free.append('batch_size')               # with other ranks, other batches: fit looks at the steps
+    if launched(): free.append('batch_size')               # with other ranks, other batches: fit looks at the steps
     if not (Path(folder)/'checkpoint').is_file():
-        if not _launched(): raise ValueError(f'there is no run to resume in {folder}')
+        if not launched(): raise ValueError(f'there is no run to resume in {folder}')
         print(f'there is no run to resume in {folder} yet: it begins', flush=True)     # a job that torchrun restarts
         return False
     before = read_config(folder)
@@ -242,7 +241,7 @@ def cluster_gcn_predict(
     "Predict the classes of a graph's nodes with a trained model."
     with one_line_errors():
         from cluster_gcn_nb.runs import check_table, load_run, predict_graph, write_table
-        from cluster_gcn_nb.training import pick_device
+        from cluster_gcn_nb.step import pick_device
         found, (_, config) = pick_device(device), load_run(run)
         check_table(out)                        # refused before the prediction
         if not graph and 'dataset' not in config:

@@ -19,16 +19,16 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn.models.basic_gnn import BasicGNN
-from tqdm import tqdm
 import cluster_gcn_nb
 from .checkpoint import numerics, structure, warn_if_moved
 from .core import Patched, atomic_write, disk_errors, leftovers, new_array, open_locked, temporary_folder
 from .graphs import refuse
 from .memory import SLACK, OwnMemory, as_tensor, give_back, map_private, map_zeros, own_memory, parse_memory, show_memory
 from .model import GCN, NORMS, degree_and_diagonal, entry_scales
+from .ranks import Solo, join, progress_bar
 from .source import DataSource, as_source
 from .sparse import csr_tensor, spmm
-from .training import _hidden, _ranks, check_edge_fields, check_fits, edge_fields, evaluating, float_type, pick_device, predict_logits
+from .step import check_edge_fields, check_fits, edge_fields, evaluating, pick_device, predict_logits
 
 # %% ../nbs/60_inference.ipynb #layer
 class _Layer:
@@ -56,6 +56,7 @@ class _Layer:
 
     def whole(self) -> Tensor: # [num_nodes, width], not to be written to
         if self.data is None:
+            assert self.path is not None            # rows in memory are `data` from the start
             self.sync()
             self.file.close()
             dtype = torch.empty(0, dtype=self.dtype).numpy().dtype
@@ -423,8 +424,11 @@ def _read_state(folder:Path) -> dict:
 # %% ../nbs/60_inference.ipynb #state
 class _State:
     "Layers of one prediction: in memory, or in a folder that remembers how far it is; of several ranks, the folder of rank 0 counts."
-    def __init__(self, folder, key, num_nodes, dtype, ranks=None, device=None):
-        self.ranks, self.folder, self.num_nodes, self.dtype, self.done, self.open, self.noted = ranks, folder, num_nodes, dtype, {}, {}, time.monotonic()
+    def __init__(self, folder, key, num_nodes, dtype, ranks:Solo, device=None):
+        self.ranks, self.folder, self.num_nodes, self.dtype = ranks, folder, num_nodes, dtype
+        self.done:dict = {}
+        self.open:dict = {}
+        self.noted = time.monotonic()
         self.about, self.numerics = dict(key=key, num_nodes=num_nodes), numerics(device or 'cpu')
         if folder is not None and (folder/'state.json').is_file():
             found = _read_state(folder)
@@ -435,20 +439,23 @@ class _State:
         self.note(every=0)                      # from now on the folder is known for what it is
 
     def layer(self, name, width, everywhere=True):
-        keeps = everywhere or self.ranks is None or self.ranks.rank == 0
+        keeps = everywhere or self.ranks.rank == 0
         path = self.folder/name if keeps and self.folder is not None else None
         done = self.done.get(name, 0) if path is not None and path.is_file() else 0
         self.open[name] = layer = _Layer(self.num_nodes, width if keeps else 0, self.dtype, path, done)
-        if self.ranks is not None: self.catch_up(layer, width, everywhere)
+        if self.ranks.size > 1: self.catch_up(layer, width, everywhere)
         return layer
 
     def catch_up(self, layer, width, everywhere): # give other ranks the rows that rank 0 has already
-        done = int(self.ranks.first(lambda: [layer.done])[0])
+        done = int(self.ranks.on_first(lambda: [layer.done])[0])
         if self.ranks.rank: layer.done = 0
         for start in range(0, done, 2**14):
             shape = min(2**14, done - start), width
-            rows = None if self.ranks.rank else torch.from_numpy(np.fromfile(layer.path, torch.empty(0, dtype=self.dtype).numpy().dtype, math.prod(shape), offset=start * width * self.dtype.itemsize)).view(shape)
-            rows = self.ranks.rows(rows, shape, self.dtype, 0, everywhere)
+            rows = None
+            if self.ranks.rank == 0:
+                number, offset = torch.empty(0, dtype=self.dtype).numpy().dtype, start * width * self.dtype.itemsize
+                rows = torch.from_numpy(np.fromfile(layer.path, number, math.prod(shape), offset=offset)).view(shape)
+            rows = self.ranks.share_rows(rows, shape, self.dtype, 0, everywhere)
             if self.ranks.rank: layer.append(rows)
 
     def note(self, every=5): # write down what is on disk
@@ -460,7 +467,7 @@ class _State:
         self.noted = time.monotonic()
 
     def is_whole(self, name, width): # are all rows there?
-        if self.ranks is not None and self.ranks.rank: return False
+        if self.ranks.rank > 0: return False
         path = None if self.folder is None else self.folder/name
         return path is not None and self.done.get(name) == self.num_nodes and path.is_file() and path.stat().st_size == self.num_nodes * width * self.dtype.itemsize
     def drop(self, name):
@@ -495,9 +502,7 @@ class _Predictor(Patched):
         self.widths, self.steps = [layer.shape[1] for layer in layers], steps_of(model)
         self.norms = sorted({step.norm for step in self.steps if step.norm})
         self.indptr = graph.in_indptr
-        self.ranks = _ranks()
-        self.rank, self.num_ranks = 0, 1
-        if self.ranks is not None: self.rank, self.num_ranks = self.ranks.rank, self.ranks.size
+        self.ranks = join()
         itemsize, most = self.dtype.itemsize, max(*self.widths, graph.num_features)
         self.foreign = any(step.norm is None for step in self.steps)                # convolutions of which nobody knows what they take
         self.per_row = itemsize * 4 * (most + self.widths[-1])
@@ -526,11 +531,13 @@ def block_end(self:_Predictor, start, most): # the end of a block that costs `mo
 def rounds(self:_Predictor, start): # lists of blocks `(start, stop)`, one for each rank; what is left is dealt evenly
     n, most = self.graph.num_nodes, _SMALL if self.watched else math.inf
     while start < n:
-        if self.ranks is not None: self.measured = self.ranks.max(self.measured)
+        self.measured = self.ranks.all_max(self.measured)
         room = min(most, self.plan.working / self.measured)
-        if self.num_ranks > 1: room = min(room, self.cost(int(self.indptr[n]) - int(self.indptr[start]), n - start) / self.num_ranks * 1.01 + self.per_row)
+        if self.ranks.size > 1:
+            left = self.cost(int(self.indptr[n]) - int(self.indptr[start]), n - start)
+            room = min(room, left / self.ranks.size * 1.01 + self.per_row)
         blocks = []
-        for _ in range(self.num_ranks):
+        for _ in range(self.ranks.size):
             stop = self.block_end(start, room) if start < n else n
             blocks.append((start, stop))
             start = stop
@@ -541,12 +548,13 @@ def rounds(self:_Predictor, start): # lists of blocks `(start, stop)`, one for e
 def shared(self:_Predictor, start, make, width, everywhere=True):
     "Rows from `start` on, block by block: `(first row, rows [n, width])`. Each rank makes its own with `make(start, stop)`, and gets those of the others; only rank 0 does, if not `everywhere`."
     for blocks in self.rounds(start):
-        start, stop = blocks[self.rank]
-        with nullcontext() if self.ranks is None else self.ranks.together('rows'):
+        start, stop = blocks[self.ranks.rank]
+        with self.ranks.together('rows'):
             mine = self.measure(make, start, stop) if stop > start else torch.empty(0, width, dtype=self.dtype)
             if mine.shape != (stop - start, width): raise ValueError(f'a step gave rows of shape {list(mine.shape)} for a block of {stop - start} nodes, not {[stop - start, width]}')
         for src, (start, stop) in enumerate(blocks):
-            if stop > start: yield start, mine if self.ranks is None else self.ranks.rows(mine, (stop - start, width), self.dtype, src, everywhere)
+            if stop == start: continue
+            yield start, self.ranks.share_rows(mine, (stop - start, width), self.dtype, src, everywhere)
         del mine                        # so that its memory can serve the next one
 
 # %% ../nbs/60_inference.ipynb #predictor-measure
@@ -636,7 +644,7 @@ def layers(self:_Predictor, state, bar, everywhere):
     "All layers, one after the other; the last one is left in `state` as `'logits'`."
     names = [*(f'layer{i}' for i in range(len(self.steps))), 'logits']
     begun = max((i for i, (name, width) in enumerate(zip(names, self.widths)) if state.is_whole(name, width)), default=-1)
-    if self.ranks is not None: begun = int(self.ranks.first(lambda: [begun])[0])
+    begun = int(self.ranks.on_first(lambda: [begun])[0])
     bar.update(self.graph.num_nodes * (begun + 1 if begun >= 0 and self.graph.num_nodes * len(names) == bar.total else max(begun, 0)))
     if begun == len(self.steps): state.layer('logits', self.widths[-1], everywhere); return
     self.measured = max(self.ratios)
@@ -666,8 +674,10 @@ def logits(self:_Predictor, state):
         out = torch.empty(shape, dtype=self.dtype)
         fill(out.numpy())
         return out
-    if self.ranks is None: self.write(found, shape, fill)
-    else: self.ranks.first(lambda: self.write(found, shape, fill) or [])
+    def write():
+        self.write(found, shape, fill)
+        return []
+    self.ranks.on_first(write)
     return torch.from_numpy(np.load(self.out, mmap_mode='r+')) if shape[0] else torch.empty(shape, dtype=self.dtype)
 
 @patch
@@ -694,26 +704,26 @@ def _alone(folder):
 def run(self:_Predictor, progress=None, everywhere=True):
     "The logits; if not `everywhere`, on rank 0 only."
     n, copied = self.graph.num_nodes, self.steps[0].send is not None or self.graph.whole_x(self.dtype) is None         # is there a layer before the first step?
-    mine = self.folder is not None and self.rank == 0
+    mine = self.folder is not None and self.ranks.rank == 0
     with ExitStack() as stack:
-        if self.ranks is not None:
-            stack.enter_context(self.ranks.last_words())
-            self.ranks.same('out=', None if self.out is None else str(self.out))
-            self.ranks.same('the graph', (n, int(self.indptr[n]), self.widths, str(self.dtype)))
-            self.ranks.same('the weights of the model', self.weights_id)
-        with nullcontext() if self.ranks is None else self.ranks.together('predict'):
+        if self.ranks.size > 1:
+            self.ranks.check_same('out=', None if self.out is None else str(self.out))
+            self.ranks.check_same('the graph', (n, int(self.indptr[n]), self.widths, str(self.dtype)))
+            self.ranks.check_same('the weights of the model', self.weights_id)
+        with self.ranks.together('predict'):
             if self.out is not None: self.out.parent.mkdir(parents=True, exist_ok=True)
             place = _alone(self.folder) if mine else temporary_folder(self.out) if self.plan.spills else nullcontext()
             folder = stack.enter_context(place)
             stack.enter_context(evaluating(self.model))
             stack.enter_context(_no_autocast(self.device))
             state = _State(folder if n else None, self.key if mine else '', n, self.dtype, self.ranks, self.device)
-        bar = stack.enter_context(tqdm(total=n * (len(self.steps) + copied), desc='Predicting', unit=' nodes', unit_scale=True, disable=_hidden(progress) or self.rank > 0))
-        if self.ranks is not None: self.plan.working = -int(self.ranks.max(-self.plan.working))               # blocks that all have room for
+        shown = dict(total=n * (len(self.steps) + copied), desc='Predicting', unit=' nodes', unit_scale=True)
+        bar = stack.enter_context(progress_bar(progress, self.ranks, **shown))
+        self.plan.working = -int(self.ranks.all_max(-self.plan.working))               # blocks that all have room for
         kept = everywhere and self.out is None
         if n: self.layers(state, bar, kept)
         else: state.layer('logits', self.widths[-1], kept)
-        return self.logits(state) if kept or self.rank == 0 or self.out is not None else None
+        return self.logits(state) if kept or self.ranks.rank == 0 or self.out is not None else None
 
 # %% ../nbs/60_inference.ipynb #predict
 def predict(
@@ -726,7 +736,7 @@ def predict(
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
 ) -> Tensor: # [num_nodes, num_classes] on the CPU, nodes in their original order; with `out`, mapped: changes go to the file
     "Logits of all nodes, exactly, layer by layer; under torchrun, each rank computes its share of every layer, and all return the same. Raises `ValueError` if the budget is too small or the model is not a sequence of convolutions."
-    ranks = _ranks()
-    with nullcontext() if ranks is None else ranks.together('predict'): predictor = _Predictor(model, graph, memory, folder, out, device)
+    with join().together('predict'):
+        predictor = _Predictor(model, graph, memory, folder, out, device)
     check_edge_fields(predictor.model, predictor.graph.fields)
     return predictor.run(progress)

@@ -20,7 +20,9 @@ from .core import all_or_nothing, atomic_write
 from .graphs import MASKS, as_graph, as_labels, as_mask, is_text, label_kind, refuse
 from .metrics import check_logits
 from .model import GCN
-from .training import _labels_of, _ranks, check_fits, predict_logits
+from .inference import predict
+from .ranks import is_main_process
+from .step import check_fits, labels_of, predict_logits
 
 # %% ../nbs/80_runs.ipynb #names
 def _names(found, count):
@@ -154,7 +156,6 @@ def read_config(
 def _all_logits(model, data, device, memory):
     "At once where that may be, else layer by layer."
     if memory is None and isinstance(data, Data): return predict_logits(model, data, device)
-    from cluster_gcn_nb.inference import predict
     return predict(model, data, memory, device=device)
 
 # %% ../nbs/80_runs.ipynb #save
@@ -180,9 +181,9 @@ def save_run(
     "Write config, history, curves, weights and predictions to `out`. All ranks take part, and rank 0 writes."
     import matplotlib.pyplot as plt
     if isinstance(data, Data): data = as_graph(data, needs=('x', 'edge_index', 'y'))
-    logits, ranks = _all_logits(model, data, None, config.get('memory')), _ranks()
-    num_features, data = data.num_features, _labels_of(data)
-    if ranks is not None and ranks.rank: return
+    logits = _all_logits(model, data, None, config.get('memory'))
+    num_features, data = data.num_features, labels_of(data)
+    if not is_main_process(): return
     names, multi_label = class_names(data, logits.shape[1]), data.y.ndim == 2
     config = config | dict(num_features=num_features, class_names=names, multi_label=multi_label)
     weights = {k: v.cpu().numpy() for k, v in model.state_dict().items()}
