@@ -193,7 +193,7 @@ def plot_batches(
 def plot_history(
     history, # records with `epoch` and `loss`, and `train`, `val`, `test` in the epochs that were evaluated
     ax:Axes|None=None,
-    score:str='accuracy', # what the evaluations measure
+    score:str|None=None, # what the evaluations measure; default: as the history says, or accuracy
 ) -> Axes:
     "Loss and scores over the epochs, with the scores' last values in the legend."
     ax, rows = _axes(ax, figsize=(6, 3.6)), list(history)
@@ -207,6 +207,7 @@ def plot_history(
         label = f'{part} {judged[-1][part]:.3f}'
         ax.plot([r['epoch'] for r in judged], [r[part] for r in judged], color=colour, label=label)
     legend = 'lower right' if judged else None
+    score = score or getattr(history, 'score', 'accuracy')
     _dress(ax, f'Learning curve, {len(rows)} epochs', legend, xlabel='epoch', ylabel=score, ylim=(0, 1))
     twin.spines[['top']].set_visible(False)
     return ax

@@ -42,13 +42,6 @@ class History(list):
         scored = [r for r in self if not math.isnan(r.get('val', math.nan))]
         return max(scored, key=lambda r: r['val'], default={})
 
-    def plot(self,
-        ax=None, # a matplotlib `Axes`, or None for a new one
-    ):
-        "Loss and scores over the epochs."
-        from cluster_gcn_nb.plots import plot_history
-        return plot_history(self, ax, self.score)
-
     def save(self,
         path, # a JSON file, written completely or not at all
     ):

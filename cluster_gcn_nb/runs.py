@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from .graphs import MASKS, as_graph, as_labels, as_mask, is_text, label_kind, re
 from .metrics import check_logits
 from .model import GCN
 from .inference import predict
+from .plots import plot_history
 from .ranks import is_main_process
 from .step import check_fits, labels_of, predict_logits
 
@@ -179,7 +181,6 @@ def save_run(
     history:Any, # of fit
 ):
     "Write config, history, curves, weights and predictions to `out`. All ranks take part, and rank 0 writes."
-    import matplotlib.pyplot as plt
     if isinstance(data, Data): data = as_graph(data, needs=('x', 'edge_index', 'y'))
     logits = _all_logits(model, data, None, config.get('memory'))
     num_features, data = data.num_features, labels_of(data)
@@ -188,7 +189,7 @@ def save_run(
     config = config | dict(num_features=num_features, class_names=names, multi_label=multi_label)
     weights = {k: v.cpu().numpy() for k, v in model.state_dict().items()}
     fig, ax = plt.subplots(figsize=(6, 3.6), layout='constrained')
-    history.plot(ax)
+    plot_history(history, ax)
     with all_or_nothing():
         with atomic_write(out/'curves.png') as tmp: fig.savefig(tmp, format='png', dpi=150)
         history.save(out/'history.json')

@@ -15,6 +15,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
+from .batching import is_outdated
 from .graphs import MASKS, as_graph, as_numbers, label_kind, refuse
 from .sparse import to_adj_t
 
@@ -68,7 +69,7 @@ def _graph_of(model, data):
     "What `model` takes as its second argument."
     if not getattr(model, 'takes_adj_t', False): return data.edge_index
     adj_t = getattr(data, 'adj_t', None)
-    if adj_t is None:
+    if adj_t is None or is_outdated(data):
         if data.edge_index is None: refuse('there are no edges', 'Set data.edge_index or data.adj_t')
         return to_adj_t(data.edge_index, data.num_nodes, data.get('edge_weight'))
     if data.edge_index is not None and data.edge_index.shape[1] != adj_t.col_indices().shape[0]:
