@@ -127,12 +127,18 @@ def model_logits(
     data:Data, # a batch or a graph
     device:torch.device,
 ) -> Tensor: # [num_nodes, num_classes] on `device`
-    "The output of a model for a batch or a graph."
+    "The output of a model for a batch or a graph. Raises `ValueError` where the model itself fails."
     x = to_device(_features_of(model, data), device)
     graph = to_device(_graph_of(model, data), device)
-    if getattr(model, 'takes_adj_t', False): return model(x, graph)
-    known = [name for name in edge_fields(model) if data.get(name) is not None]
-    return model(x, graph, **{name: to_device(data[name], device) for name in known})
+    known = [] if getattr(model, 'takes_adj_t', False) else edge_fields(model)
+    values = {name: to_device(data[name], device) for name in known if data.get(name) is not None}
+    try: return model(x, graph, **values)
+    except torch.OutOfMemoryError: raise
+    except (RuntimeError, TypeError, AssertionError, IndexError, KeyError, AttributeError) as error:
+        reason = str(error).strip().split('\n')[0] or type(error).__name__
+        given = ', '.join(f'{name} {list(value.shape)}' for name, value in dict(x=x, **values).items())
+        raise ValueError(f'{type(model).__name__} fails on {given}: {reason}. '
+                         'Does it fit the width of the features and of the edges?') from error
 
 # %% ../nbs/42_step.ipynb #node_loss
 def node_loss(
