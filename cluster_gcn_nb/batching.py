@@ -18,6 +18,7 @@ from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
 from .core import Patched
+from .datasets import count_classes
 from .memory import buffers
 from .partition import Partition, cached_partition, from_assignment, partition_graph
 from .graphs import as_graph, field_levels, refuse
@@ -139,6 +140,9 @@ class Clusters(torch.utils.data.Dataset, Patched):
     def fields(self) -> list: return list(self.levels) # names of the graph's attributes, without edge_index
     def __len__(self): return self.num_parts
     def __repr__(self): return f'{type(self).__name__}({self.num_parts})'
+
+    @property
+    def num_classes(self) -> int: return count_classes(self.labels())              # 0 without labels
 
     def batch(self,
         clusters, # cluster numbers, in any order

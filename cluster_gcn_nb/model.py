@@ -23,7 +23,7 @@ class Norm:
     equation:str                 # of Chiang et al. (2019)
     about:str                    # one line for tables
     left:float                   # l, the power of the degrees on the left, for the node that an edge enters
-    right:float=0.               # r, the power of the degrees on the right, for the node that it leaves
+    right:float=0.               # r, the power of the degrees (sums of rows, too), for the node that it leaves
     loops:bool=True              # does each node without a self-loop get one? Degrees count it
     identity:float=0.            # ε, the multiple of I that is added
     diagonal:bool=False          # is λ times the diagonal added?

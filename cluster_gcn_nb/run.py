@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
+from torch_geometric.data import Data
 from .batching import ClusterLoader, move_batch
 from .checkpoint import (
     mixed_seed, numerics, plain, random_state, set_random_state, structure, warn_if_moved)
@@ -183,6 +184,9 @@ def checked_batches(
         yield from loader
         return
     for batch in loader:
+        if not isinstance(batch, Data):
+            kind = type(batch).__name__
+            refuse(f'the graph of a batch should be a PyG Data, not a {kind}', 'Use a ClusterLoader', TypeError)
         batch = as_graph(batch, needs=('x', 'y', 'edge_index', 'train_mask'))
         check_labels(batch, ['train_mask'])
         if model is not None: check_edge_fields(model, batch)

@@ -181,6 +181,8 @@ def save_run(
     history:Any, # of fit
 ):
     "Write config, history, curves, weights and predictions to `out`. All ranks take part, and rank 0 writes."
+    if not isinstance(model, GCN):
+        refuse(f'a {type(model).__name__} cannot be kept in a run', 'Keep it by torch.save', TypeError)
     if isinstance(data, Data): data = as_graph(data, needs=('x', 'edge_index', 'y'))
     logits = _all_logits(model, data, None, config.get('memory'))
     num_features, data = data.num_features, labels_of(data)

@@ -179,8 +179,8 @@ def _balanced(weight, data):
     return len(y) / (counts.clamp(min=1) * int((counts > 0).sum()))
 
 # %% ../nbs/42_step.ipynb #outputs
-_CLASSES = ('So far only classifiers are trained: classes are integers, y.long(), '
-            'and sets of labels are zeros and ones')
+_CLASSES = ('So far only classifiers are trained: classes are integers '
+            '(y.nan_to_num(-1).long(), if NaN means unknown), and sets of labels are zeros and ones')
 
 def check_outputs(
     logits:Tensor, # what a model gave
@@ -212,9 +212,11 @@ def check_fits(
     "Raise a `ValueError` if `model` is of another width than the graph, or has too few logits for its classes."
     taken, given = _width(model, 'in_channels'), _width(model, 'out_channels')
     if num_features and taken is not None and taken != num_features:
-        raise ValueError(f'the graph has {num_features} features a node; the model wants {taken} (its in_channels)')
+        problem = f'the graph has {num_features} features a node; the model wants {taken} (its in_channels)'
+        refuse(problem, 'Make the model as wide: GCN(data.num_features, ...)')
     if given is not None and given < num_classes:
-        raise ValueError(f'the graph has {num_classes} classes; the model has logits for {given} (its out_channels)')
+        problem = f'the graph has {num_classes} classes; the model has logits for {given} (its out_channels)'
+        refuse(problem, 'Classes are numbered from 0; give the model as many outputs')
 
 # %% ../nbs/42_step.ipynb #labels-of
 def labels_of(

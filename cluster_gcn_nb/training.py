@@ -34,6 +34,8 @@ def _check_model(model):
     kind = type(model).__name__
     if not isinstance(model, nn.Module):
         refuse(f'the model should be a torch.nn.Module, not a {kind}', 'Make one: GCN(...)', TypeError)
+    small = [p.dtype for p in model.parameters() if p.is_floating_point() and p.dtype.itemsize < 4]
+    if small: refuse(f'the weights are {small[0]}', "Train model.float(), perhaps with precision='bfloat16'")
     arguments = inspect.signature(getattr(model, '_orig_mod', model).forward).parameters.values()
     if any(p.kind == p.VAR_POSITIONAL for p in arguments): return
     taken = [p.name for p in arguments if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -47,6 +49,9 @@ def _check_loader(model, loader):
     if single or not (hasattr(loader, '__iter__') or hasattr(loader, '__getitem__')):
         problem = f'the loader should give batches, and a {type(loader).__name__} does not'
         refuse(problem, 'Make one: ClusterLoader(ClusterData(data, 100), batch_size=10)', TypeError)
+    if hasattr(loader, '__next__'):
+        problem = f'the loader is a {type(loader).__name__}, which is used up after one epoch'
+        refuse(problem, 'Pass a ClusterLoader, or a list of batches', TypeError)
     if not isinstance(loader, ClusterLoader): return 0
     graph, labels = loader.cluster_data, labels_of(loader.cluster_data)
     for name in ('x', 'y', 'train_mask'):
@@ -59,6 +64,9 @@ def _check_loader(model, loader):
     if not graph.num_features:
         refuse('x has no columns: the graph in clusters has no features', 'Set data.x before it is cut')
     classes = count_classes(labels)
+    if classes > graph.num_nodes:
+        problem = f'y holds class {classes - 1:,}, and the graph has {graph.num_nodes:,} nodes'
+        refuse(problem, 'Numbers to predict are not classes: group them first')
     check_fits(model, graph.num_features, classes)
     return classes
 
@@ -128,7 +136,7 @@ def _call_back(run):
     "Call the callbacks on rank 0; has one of them returned `True`?"
     def call():
         answers = [f(run) for f in run.settings.callbacks]
-        return [any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers)]
+        return [any(isinstance(answer, (bool, np.bool_, Tensor)) and bool(answer) for answer in answers)]
     stop = bool(run.ranks.on_first(call)[0])
     follow_callbacks(run, len(run.settings.callbacks) > 0)
     return stop
@@ -177,7 +185,7 @@ def fit(
     optimizer:torch.optim.Optimizer|None=None, # instead of Adam; then `lr`, `weight_decay` and `warmup` do not count
     eval_every:int=1, # epochs between evaluations; the last epoch is always evaluated
     device:str='auto', # see pick_device; the model stays there
-    seed:int|None=None, # of shuffling and dropout
+    seed:int|None=None, # of shuffling and dropout (not of the first weights)
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
     precision:str='float32', # of products: see train_step
     *, schedule='constant', # of the learning rate after the warm-up: see learning_rates
