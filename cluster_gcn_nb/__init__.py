@@ -7,9 +7,12 @@ __all__ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'pa
            'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream']
 
 # %% ../nbs/index.ipynb #names
-_NAMES = dict(load_dataset='datasets', graph_stats='datasets', planted_partition='datasets', load_graph='tables', partition_graph='partition', Partition='partition',
-              ClusterData='batching', ClusterLoader='batching', GCN='model', fit='training', evaluate='evaluation', History='run',
-              predict='inference', ClusterStore='store', GraphStream='store_write')
+_MODULES = dict(
+    datasets=['load_dataset', 'graph_stats', 'planted_partition'], tables=['load_graph'],
+    partition=['partition_graph', 'Partition'], batching=['ClusterData', 'ClusterLoader'],
+    store=['ClusterStore'], store_write=['GraphStream'], model=['GCN'],
+    inference=['predict'], evaluation=['evaluate'], run=['History'], training=['fit'])
+_NAMES = {name: module for module, names in _MODULES.items() for name in names}
 
 TYPE_CHECKING = False               # but true to type checkers and editors
 if TYPE_CHECKING:

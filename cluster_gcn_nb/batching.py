@@ -7,7 +7,7 @@ __all__ = ['Cut', 'cut_clusters', 'is_outdated', 'SparseBatch', 'Clusters', 'Clu
            'ClusterLoader']
 
 # %% ../nbs/30_batching.ipynb #imports
-import copy, functools, math, operator, sys, weakref
+import copy, functools, math, operator, sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
 from .core import Patched
-from .memory import spare
+from .memory import buffers
 from .partition import Partition, cached_partition, from_assignment, partition_graph
 from .graphs import as_graph, field_levels, refuse
 from .sparse import (csr_tensor, is_symmetric, join, join_rows, scipy_csr, sort_edges, sparse_rows,
@@ -112,36 +112,6 @@ class SparseBatch(Data):
 def _dense(rows): # SciPy is the quicker one on a CPU
     return rows.to_dense() if rows.is_cuda else torch.from_numpy(scipy_csr(rows).toarray())
 
-# %% ../nbs/30_batching.ipynb #buffers
-class _Buffers:
-    "Memory for large tensors that is used again when the tensor is no longer referenced."
-    def __init__(self, keep=4):
-        self.free:dict[int, np.ndarray] = {}
-        self.keep = keep
-
-    def empty(self, shape, dtype):
-        "An uninitialised tensor on the CPU."
-        size = int(np.prod(shape)) * dtype.itemsize
-        buffer = self.find(size)
-        if buffer is None: buffer = np.empty(size + size // 8, np.uint8)     # the next batch may be a little larger
-        lent = buffer[:size]
-        weakref.finalize(lent, self.take_back, buffer).atexit = False
-        return torch.from_numpy(lent).view(dtype).view(shape)
-
-    def find(self, size):
-        "A free buffer of at least `size` bytes, which is not free any more; None: there is none."
-        for key, buffer in list(self.free.items()):
-            if len(buffer) < size: continue
-            if self.free.pop(key, None) is not None: return buffer           # of two threads, one gets it
-        return None
-
-    def take_back(self, buffer):
-        self.free[id(buffer)] = buffer
-        for key in list(self.free)[:-self.keep]: self.free.pop(key, None)
-
-_buffers = _Buffers()
-spare.append(_buffers.free)
-
 # %% ../nbs/30_batching.ipynb #take
 def _take(value, ids, dim):
     "Entries `ids` of a tensor, array or list."
@@ -150,7 +120,7 @@ def _take(value, ids, dim):
     large = value.layout == torch.strided and value.nbytes // max(len(value), 1) * len(ids) > 2**20
     plain = type(value) is Tensor and value.device.type == 'cpu' and not value.requires_grad
     if dim or not large or not plain: return value.index_select(dim, ids.to(value.device))
-    out = _buffers.empty((len(ids), *value.shape[1:]), value.dtype)
+    out = buffers.empty((len(ids), *value.shape[1:]), value.dtype)
     return torch.index_select(value, 0, ids, out=out)
 
 # %% ../nbs/30_batching.ipynb #clusters
@@ -362,7 +332,7 @@ def _sort(self:ClusterData, partition):
     self._perm = perm
     self._ptr = partition.partptr.numpy()
     self._part = partition.assignment[perm].int()
-    self._sparse                                                # made here, and not by each worker
+    _ = self._sparse                                            # made here, and not by each worker
 
 def _sorted(edge_index, before, position, by_target, numbers):
     "`sort_edges` for a tensor, as long as it has not been changed."
@@ -471,7 +441,7 @@ class ClusterLoader(torch.utils.data.DataLoader):
 
     def __iter__(self):
         samplers = [sampler for sampler in (self.sampler, self.batch_sampler) if sampler is not None]
-        own = 'torch.utils.data', 'cluster_gcn_nb'                           # others may draw random numbers at any time
+        own = 'torch.utils.data', 'cluster_gcn_nb'              # others may draw random numbers at any time
         known = all(type(sampler).__module__.startswith(own) for sampler in samplers)
         busy = self.num_workers or self.kept is not None                     # workers are ahead anyway
         ahead = self.cluster_data.reads_ahead and known and not busy

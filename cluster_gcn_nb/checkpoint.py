@@ -200,4 +200,4 @@ def warn_if_moved(
     then = ', '.join(f'{key}={before.get(key)}' for key in other)
     now = ', '.join(f'{key}={here[key]}' for key in other)
     warnings.warn(f'{name} was written with {then}; here it is {now}. '
-                  'The run continues, but its last bits will not be those of an uninterrupted run.')
+                  'The run continues, but its last bits will not be those of an uninterrupted run.', stacklevel=2)

@@ -7,7 +7,6 @@ __all__ = ['METRICS', 'Scores', 'check_logits', 'check_metric', 'score']
 
 # %% ../nbs/41_metrics.ipynb #imports
 from typing import Literal, NamedTuple
-import torch
 from torch import Tensor
 from .graphs import refuse
 

@@ -55,7 +55,9 @@ def _call_metis(indptr, indices, num_parts, recursive, options, no_empty, edge_w
 @contextmanager
 def _same_signals():
     "The thread blocks the same signals afterwards: where METIS fails, it leaves SIGTERM blocked."
-    if not hasattr(signal, 'pthread_sigmask'): yield; return               # Windows
+    if not hasattr(signal, 'pthread_sigmask'):
+        yield
+        return               # Windows
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try: yield
     finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -111,7 +113,9 @@ def _answer(folder):
     function, arrays, arguments = json.loads((folder/'call.json').read_text())
     arrays = {name: np.load(folder/f'{name}.npy', mmap_mode='c') for name in arrays}
     try: answer = pkgutil.resolve_name(function)(**arrays, **arguments)
-    except ValueError as error: (folder/'refusal').write_text(str(error)); return
+    except ValueError as error:
+        (folder/'refusal').write_text(str(error))
+        return
     try: np.save(folder/'answer.npy', answer)
     except OSError: sys.exit(_DISK_FULL)
 

@@ -202,7 +202,7 @@ def sort_edges(
         counts[1:], counts[0] = counts[:-1].cumsum(0), 0
         counts += indptr[:-1]                                    # from counts to each thread's first place in each row
         list(pool.map(spread, range(threads)))
-        del counts
+        counts = counts[:0]                                      # its memory is not needed any more
         blocks = np.unique(np.append(np.searchsorted(indptr, np.arange(0, m, chunk)), n))
         list(pool.map(lambda ends: _sort_rows(indptr, index, number, *ends), zip(blocks, blocks[1:])))
     return indptr, index, number

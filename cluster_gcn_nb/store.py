@@ -15,10 +15,10 @@ from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
-from .batching import ClusterPartition, Clusters, Cut, _buffers
+from .batching import ClusterPartition, Clusters, Cut
 from .datasets import Names, count_classes
 from .graphs import refuse
-from .memory import as_tensor, map_private
+from .memory import as_tensor, buffers, map_private
 from .sparse import csr_tensor, join, join_rows
 from .store_files import Texts, column_from, file_name, from_disk, map_array, read_meta
 from .store_write import GraphStream, write_store
@@ -175,7 +175,7 @@ def _node_values(self:ClusterStore, key, ranges, n_id):
     count = sum(b - a for a, b in ranges)
     if column.kind != 'tensor' or count * file[:1].nbytes < 2**20: return from_disk(join(file, ranges), column)
     dtype = torch.from_numpy(np.empty(0, file.dtype)).dtype
-    lent = _buffers.empty((count, *file.shape[1:]), dtype).numpy()
+    lent = buffers.empty((count, *file.shape[1:]), dtype).numpy()
     return from_disk(np.concatenate([file[a:b] for a, b in ranges], out=lent), column)
 
 @patch

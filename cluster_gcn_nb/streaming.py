@@ -125,7 +125,7 @@ def _admit(target, gain, weight, room):
 def sweep(self:_Stream, part, load, limit, price=0., desc='moving'):
     "Let nodes move, in `part` and `load`, to where they gain most. Returns how many moved."
     moved, unit, mean = 0, self.weight.mean(), load.sum() / len(load)
-    for a, b, *block in self.blocks(desc):
+    for a, _, *block in self.blocks(desc):
         row, label, count = _counts(part, len(load), a, *block)
         weight, mine = self.weight[a + row], part[a + row] == label
         others = load[label] - weight * mine

@@ -117,7 +117,7 @@ def _layout(lines, path):
         known = rows[0][0].lower() in HEADERS
         found.header = known or (len(rows) > 1 and _are_integers(rows[1]))
         if found.header and not known:
-            warnings.warn(f'{path}: the first line, {lines[0].strip()!r}, is taken for column names')
+            warnings.warn(f'{path}: the first line, {lines[0].strip()!r}, is taken for column names', stacklevel=2)
     rows = rows[found.header:]
     if not rows: refuse('there is no edge in the file', 'Write two nodes in each line')
     found.columns, found.numbered = len(rows[0]), all(map(_are_integers, rows))
