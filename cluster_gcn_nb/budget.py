@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from .batching import Clusters
-from .inference import TooLittle, _Predictor
+from .inference import Prediction, TooLittle
 from .memory import SLACK, OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .run import Run, checked_batches
 from .step import PRECISIONS, evaluating, model_logits, node_loss, to_device
@@ -98,7 +98,7 @@ def check_budget(
 ):
     "Raise a `ValueError` unless `run` keeps to `memory`, and unless its evaluations can go layer by layer."
     if memory is None:
-        _Predictor(run.model, run.data, device=run.device)
+        Prediction(run.model, run.data, device=run.device)
         return
     memory = parse_memory(memory)
     if getattr(run.loader, 'kept', None) is not None:
@@ -107,7 +107,7 @@ def check_budget(
     run.memory, refusal = memory, None
     try:
         reserve = _kept_later(run) + SLACK
-        if run.data is not None: _Predictor(run.model, run.data, memory, device=run.device, copies=2, reserve=reserve)
+        if run.data is not None: Prediction(run.model, run.data, memory, device=run.device, copies=2, reserve=reserve)
     except TooLittle as error: refusal = error
     needed, text = training_memory(run, memory)
     if refusal is not None and refusal.enough > needed: raise refusal

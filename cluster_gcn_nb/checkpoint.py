@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['plain', 'write_checkpoint', 'checkpoint_state', 'read_checkpoint', 'mixed_seed', 'random_state', 'set_random_state',
-           'structure', 'numerics', 'warn_if_moved']
+           'structure', 'weights_id', 'numerics', 'warn_if_moved']
 
 # %% ../nbs/43_checkpoint.ipynb #imports
 import hashlib, io, pickle, re, warnings
@@ -160,6 +160,21 @@ def structure(
     lines = [f'{name}: {type(module).__qualname__}({module.extra_repr()}) {_plain_text(_attributes(module, code))}'
              for name, module in model.named_modules()]
     return '\n'.join(lines)
+
+# %% ../nbs/43_checkpoint.ipynb #weights-id
+def weights_id(
+    model:torch.nn.Module,
+) -> str: # the same for the same numbers, on any machine
+    "What identifies a model's numbers: its weights, buffers, and tensors that are plain attributes."
+    sha, found = hashlib.sha256(), model.state_dict() | dict(model.named_buffers())
+    def is_plain(k, v): return k[0] != '_' and isinstance(v, torch.Tensor) and v.layout == torch.strided
+    for name, module in model.named_modules():
+        found |= {f'{name}.{k}': v for k, v in vars(module).items() if is_plain(k, v)}
+    for name, value in found.items():
+        sha.update(name.encode())
+        if isinstance(value, torch.Tensor):
+            sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()
 
 # %% ../nbs/43_checkpoint.ipynb #numerics
 def numerics(
