@@ -84,7 +84,7 @@ def training_memory(
             needed, text = base + run.step_bytes + later, f'batches of up to {batch.num_nodes * last:,.0f} nodes'
             del batch
             if memory is not None and base + run.step_bytes * following + later > memory:
-                return int(base + 1.25 * run.step_bytes * last + later), text
+                return int(base + 1.4 * run.step_bytes * last + later), text       # it is foreseen from a smaller one
     return needed, text
 
 def _kept_later(run):

@@ -100,17 +100,19 @@ class AverageGradients:
         loss:float, nodes:int, # of the batch
     ) -> tuple: # `(weight, loss, nodes)` of the step
         trained = [p for p in model.parameters() if p.requires_grad]
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad.to_dense() for p in trained]
+        used = torch.tensor([float(p.grad is not None) for p in trained], device=trained[0].device)
         factor = weight if math.isfinite(loss) else math.nan
         numbers = torch.tensor([weight, nodes, loss * nodes, self.stop], device=trained[0].device)
-        message = torch.cat([numbers, *[factor * g.ravel() for g in gradients]])
+        message = torch.cat([numbers, used, *[factor * g.ravel() for g in gradients]])
         self.ranks.all_reduce(message)
         weight, nodes, losses, stop = message[:4].tolist()
         if stop: raise KeyboardInterrupt
         if not weight: return 0., 0., 0
-        mean = message[4:] / weight
-        for p, own, part in zip(trained, gradients, mean.split([p.numel() for p in trained])):
-            p.grad = own.copy_(part.view_as(p))
+        used, mean = message[4:].split([len(used), len(message) - 4 - len(used)])
+        parts = (mean / weight).split([p.numel() for p in trained])
+        for p, own, part, ranks in zip(trained, gradients, parts, used.tolist()):
+            if ranks: p.grad = own.copy_(part.view_as(p))           # else no rank's batch has used it
         return weight, losses / max(nodes, 1), int(nodes)
 
 # %% ../nbs/51_data_parallel.ipynb #training

@@ -267,7 +267,7 @@ def _count_nodes(data):
     return int(edges.max()) + 1 if edges.numel() else 0
 
 # %% ../nbs/10_graphs.ipynb #adj
-def _check_adj(adj_t, num_nodes, edge_index):
+def _check_adj(adj_t, num_nodes, edge_index, edge_weight):
     "Refuse an adjacency matrix of another kind or shape, or with other edges than `edge_index`."
     square = isinstance(adj_t, Tensor) and tuple(adj_t.shape) == (num_nodes, num_nodes)
     if not square or adj_t.layout != torch.sparse_csr:
@@ -278,6 +278,17 @@ def _check_adj(adj_t, num_nodes, edge_index):
     counts = adj_t.crow_indices().diff().cpu(), target.bincount(minlength=num_nodes)
     if not torch.equal(counts[0].long(), counts[1]) or int(adj_t.col_indices().sum()) != int(source.sum()):
         refuse('adj_t and edge_index are of different edges', 'Keep one of them: del data.adj_t')
+    if edge_weight is not None and not _same_sums(adj_t, target, edge_weight):
+        refuse('adj_t and edge_weight are of different weights', 'Keep one of them: del data.adj_t')
+    if edge_weight is None and bool((adj_t.values() != 1).any()):
+        refuse('adj_t has weights, and edge_index has none', 'Set data.edge_weight, or del data.edge_index')
+
+def _same_sums(adj_t, target, edge_weight):
+    "Do the weights of the edges into each node add up to the same?"
+    weight = as_edge_values(edge_weight, len(target), 'edge_weight').detach().cpu().double()
+    rows = torch.repeat_interleave(adj_t.crow_indices().diff().cpu())
+    sums = torch.bincount(target, weight, len(adj_t))
+    return torch.allclose(torch.bincount(rows, adj_t.values().detach().cpu().double(), len(adj_t)), sums, 1e-4, 1e-6)
 
 def _edges_of(adj_t):
     "`edge_index` and weights (None if all are one) of a transposed adjacency matrix."
@@ -298,7 +309,7 @@ def _check_needs(data, needs):
 def _edge_fields(data, num_nodes, needed):
     "Edges with their weights and attributes, by name."
     edge_index, weight, adj_t = data.get('edge_index'), data.get('edge_weight'), data.get('adj_t')
-    if adj_t is not None: _check_adj(adj_t, num_nodes, edge_index)
+    if adj_t is not None: _check_adj(adj_t, num_nodes, edge_index, weight)
     if edge_index is None and adj_t is not None and needed: edge_index, weight = _edges_of(adj_t)
     if edge_index is None: return {}
     edges = as_edge_index(edge_index, num_nodes)

@@ -73,6 +73,11 @@ def _known(data, multi_label, classes):
         if label_kind(y) == ('sets' if multi_label else 'classes'): columns['label'] = _labels(y.nan_to_num(), classes)
     return columns
 
+def _has_sets(data):
+    "May a node of the graph have many labels?"
+    y = data.get('y')
+    return y is not None and not is_text(y) and label_kind(as_labels(y, data.num_nodes)) == 'sets'
+
 def _rounded(column): return [round(p, 4) for p in column.tolist()]
 
 def prediction_table(
@@ -84,7 +89,7 @@ def prediction_table(
 ) -> dict: # columns by name, one entry per node
     "The predictions for each node of a graph."
     classes = class_names(data, logits.shape[1]) if classes is None else [str(c) for c in classes]
-    if multi_label is None: multi_label = getattr(data.get('y'), 'ndim', 1) == 2
+    if multi_label is None: multi_label = _has_sets(data)
     check_logits(logits)
     probability = (logits.sigmoid() if multi_label else logits.softmax(1)).cpu()
     table = dict(node=list(node_names(data))) | _known(data, multi_label, classes)

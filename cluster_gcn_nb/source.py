@@ -129,8 +129,8 @@ def as_source(
     **options, # of DataSource
 ) -> Source:
     "The graph as a source. Raises `TypeError` for what is none."
-    if hasattr(graph, 'in_edges'): return graph
-    graph = graph if isinstance(graph, Data) else getattr(graph, 'source', graph)
+    if not isinstance(graph, Data) and hasattr(graph, 'in_edges'): return graph
+    if not isinstance(graph, Data): graph = getattr(graph, 'source', graph)
     if not isinstance(graph, Data):
         refuse(f'the graph should be a PyG Data, a ClusterData or a ClusterStore, not a {type(graph).__name__}',
                'Pass one of them', TypeError)

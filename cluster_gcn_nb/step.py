@@ -15,7 +15,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .batching import is_outdated
+from .batching import is_current, note_edges
 from .graphs import MASKS, as_graph, as_numbers, label_kind, refuse
 from .sparse import to_adj_t
 
@@ -69,21 +69,19 @@ def _graph_of(model, data):
     "What `model` takes as its second argument."
     if not getattr(model, 'takes_adj_t', False): return data.edge_index
     adj_t = getattr(data, 'adj_t', None)
-    if adj_t is None or is_outdated(data):
-        if data.edge_index is None: refuse('there are no edges', 'Set data.edge_index or data.adj_t')
-        return to_adj_t(data.edge_index, data.num_nodes, data.get('edge_weight'))
-    if data.edge_index is not None and data.edge_index.shape[1] != adj_t.col_indices().shape[0]:
-        refuse('adj_t and edge_index have different numbers of edges', 'Delete the older one: del batch.adj_t')
-    return adj_t
+    if adj_t is not None and is_current(data): return adj_t
+    if data.edge_index is None: refuse('there are no edges', 'Set data.edge_index or data.adj_t')
+    return to_adj_t(data.edge_index, data.num_nodes, data.get('edge_weight'))
 
 def with_adj_t(
     model:nn.Module,
     data, # a `Data`, or another form of a graph
 ):
-    "The same graph, with its `adj_t` made once if `model` takes it."
+    "The same graph, with its `adj_t` made once if `model` takes it; one that came through `as_graph` is believed."
     if not isinstance(data, Data) or not getattr(model, 'takes_adj_t', False): return data
     out = copy.copy(data)
-    out.adj_t = _graph_of(model, data)
+    if 'adj_t' not in data: out.adj_t = _graph_of(model, data)
+    if out.edge_index is not None: note_edges(out)
     return out
 
 # %% ../nbs/42_step.ipynb #edge-fields
@@ -326,6 +324,7 @@ def logits_at_once(
     device:torch.device,
 ) -> Tensor: # [num_nodes, num_classes] on the CPU
     "Logits of all nodes at once, without dropout."
+    data = with_adj_t(model, data)
     with evaluating(model): return model_logits(model.to(device), data, device).cpu()
 
 def predict_logits(

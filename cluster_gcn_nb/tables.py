@@ -38,7 +38,11 @@ def _file_errors(path):
 def _from_npz(path):
     "A `Data` from an `.npz` of arrays, or from one of SciPy's sparse matrices."
     if not zipfile.is_zipfile(path): refuse('this is no .npz file, or it is damaged', 'Write it again, with np.savez')
-    with np.load(path, allow_pickle=False) as file: arrays = {key: file[key] for key in file.files}
+    try:
+        with np.load(path, allow_pickle=False) as file: arrays = {key: file[key] for key in file.files}
+    except ValueError as error:
+        if 'allow_pickle' not in str(error): raise
+        refuse('it holds pickled objects, which could run foreign code', 'Read it by hand, and save arrays of numbers')
     if 'format' in arrays and 'shape' in arrays: arrays = _from_matrix(sp.load_npz(path))
     if 'edge_index' not in arrays:
         refuse(f'there is no edge_index, but {", ".join(arrays) or "no array at all"}',
