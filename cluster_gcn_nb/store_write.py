@@ -58,6 +58,7 @@ class GraphStream:
             raise ValueError(f'num_nodes={n!r} should be an integer from 1 to {2**31 - 1:,}')
         if not isinstance(self.others, dict) or not all(isinstance(key, str) for key in self.others):
             raise ValueError(f'others should be a dict with texts for names, not {self.others!r:.80}')
+        field_levels(Data(**self.others | dict(num_nodes=int(n))))              # refuses fields that name nodes
         self.num_nodes = int(n)
         return self
 
