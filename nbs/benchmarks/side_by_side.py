@@ -22,7 +22,7 @@ from cluster_gcn_nb.datasets import planted_partition
 from cluster_gcn_nb.memory import OwnMemory, most_memory
 from cluster_gcn_nb.model import GCN
 from cluster_gcn_nb.partition import Partition, partition_graph
-from cluster_gcn_nb.partitioners import call_apart
+from cluster_gcn_nb.apart import call_apart
 from cluster_gcn_nb.step import train_step
 
 
