@@ -16,13 +16,13 @@ import torch_geometric.loader
 from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
+from cluster_gcn_nb.apart import call_apart
 from cluster_gcn_nb.batching import ClusterData, ClusterLoader
 from cluster_gcn_nb.core import new_array, temporary_folder
 from cluster_gcn_nb.datasets import planted_partition
 from cluster_gcn_nb.memory import OwnMemory, most_memory
 from cluster_gcn_nb.model import GCN
 from cluster_gcn_nb.partition import Partition, partition_graph
-from cluster_gcn_nb.apart import call_apart
 from cluster_gcn_nb.step import train_step
 
 
