@@ -49,7 +49,8 @@ def metis(
     arrays = dict(indptr=adj.indptr, indices=adj.indices)
     if not _same(adj.data): arrays['edge_weight'] = adj.data
     if node_weight is not None: arrays['node_weight'] = integer_weights(node_weight, adj.shape[0], 'node_weight')
-    arguments:dict = dict(num_parts=int(num_parts), recursive=bool(recursive), options=options, no_empty=recursive is None)
+    arguments:dict = dict(num_parts=int(num_parts), recursive=bool(recursive), options=options)
+    arguments['no_empty'] = recursive is None
     integer = pymetis.zero_copy_dtype()
     if apart is None: apart = adj.nnz * options.get('ncuts', 1) * max(options.get('niter', 10) / 10, 1) >= 10**6
     if not apart: return call_metis(**{name: a.astype(integer) for name, a in arrays.items()}, **arguments)
