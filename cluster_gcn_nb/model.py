@@ -255,8 +255,8 @@ def relu_dropout(
 # %% ../nbs/40_model.ipynb #gcn
 class GCN(nn.Module):
     "The graph convolutional network of Kipf and Welling (2017), with the propagation variants of Chiang et al. (2019)."
-    takes_adj_t = True      # `fit` and `evaluate` hand over `adj_t` instead of `edge_index` ...
-    takes_sparse_x = True   # ... and a batch's `sparse_x` instead of `x`, if it has one
+    takes_adj_t = True      # batches made for it have `adj_t` instead of `edge_index` ...
+    takes_sparse_x = True   # ... and `sparse_x` instead of `x` where features are nearly all zero
 
     def __init__(self,
         in_channels:int, # number of features
