@@ -71,7 +71,7 @@ def _graph_of(model, data):
         if edge_index is not None and edge_index.shape[1] != adj_t.values().numel():
             refuse('adj_t and edge_index are of different edges', 'Keep one of them: del data.adj_t')
         return adj_t
-    if edge_index is None: refuse('there are no edges that the model takes', 'Set data.edge_index')
+    if edge_index is None: refuse('edge_index is missing: there are no edges', 'Set data.edge_index')
     return to_adj_t(edge_index, data.num_nodes, data.get('edge_weight')) if takes_adj_t else edge_index
 
 def with_adj_t(
