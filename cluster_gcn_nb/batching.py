@@ -77,10 +77,6 @@ def _adj_t(cut, by_target, symmetric, weight):
     rows = csr_tensor(cut.indptr, cut.cols, weight, check=False, is_symmetric=symmetric)
     return rows if by_target or symmetric else transpose(rows)
 
-# %% ../nbs/30_batching.ipynb #sparse-batch
-def _dense(rows): # SciPy is the quicker one on a CPU
-    return rows.to_dense() if rows.is_cuda else torch.from_numpy(scipy_csr(rows).toarray())
-
 # %% ../nbs/30_batching.ipynb #take
 def _take(value, ids, dim):
     "Entries `ids` of a tensor, array or list."
@@ -167,7 +163,7 @@ class Clusters(torch.utils.data.Dataset, Patched):
             elif level == 'edge': continue
             elif key != 'x' or rows is None: out[key] = self._node_values(key, cut.nodes, n_id)
             elif sparse_x: out['sparse_x'] = rows
-            else: out['x'] = rows if self._x_is_sparse else _dense(rows)
+            else: out['x'] = rows if self._x_is_sparse else torch.from_numpy(scipy_csr(rows).toarray())
         out['n_id'] = n_id                           # last, and so instead of one that the graph has
         return out
 

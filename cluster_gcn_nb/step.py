@@ -268,7 +268,7 @@ def check_precision(precision:str):
 
 def train_step(
     model:nn.Module, # on `device`
-    batch:Data, # with `train_mask`
+    batch:Data, # with `train_mask`; the quickest are made for the model, see ClusterLoader.for_model
     optimizer:torch.optim.Optimizer, # of the model's parameters
     device='cpu', # where to compute
     precision:str='float32', # or `'bfloat16'`: dense and sparse products in 16 bits, weights and loss in 32
