@@ -446,7 +446,7 @@ class ClusterLoader(torch.utils.data.DataLoader):
     def _keep(self, clusters):
         "A copy of the kept batch of these clusters; its tensors are shared."
         assert self.kept is not None                # or this would not be called
-        key = *sorted(clusters), *self.form.items()
+        key = tuple(sorted(clusters)), tuple(self.form.items())
         if key not in self.kept:
             self.kept[key] = batch = self.cluster_data.batch(clusters, **self.form)
             if 'adj_t' in batch: batch.adj_t.is_fixed = True
