@@ -9,7 +9,7 @@ __all__ = ['trial_batches', 'try_step', 'training_memory', 'check_budget']
 from collections.abc import Iterator
 import numpy as np
 import torch
-from .batching import Clusters
+from .batching import ClusterLoader
 from .inference import Prediction, TooLittle
 from .memory import SLACK, OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .run import Run, checked_batches
@@ -24,11 +24,12 @@ def trial_batches(
     loader, # a ClusterLoader; of another one, its first batch is tried
 ) -> Iterator: # `(function that makes a batch, how much heavier the next one is, and the last one)`
     "Ever heavier batches, up to the heaviest that a loader may deal."
-    data, most = getattr(loader, 'cluster_data', None), _batch_size(loader)
-    if not isinstance(data, Clusters) or most is None:
+    most = _batch_size(loader)
+    if not isinstance(loader, ClusterLoader) or most is None:
         first = next(checked_batches(loader), None)
         if first is not None: yield lambda: first, 1., 1.
         return
+    data = loader.cluster_data
     nodes, entries = np.diff(data._ptr), np.diff(data._structure()[0][data._ptr])
     heaviness = nodes / max(nodes.mean(), 1) + entries / max(entries.mean(), 1)
     order = np.argsort(-heaviness, kind='stable')
@@ -40,7 +41,8 @@ def trial_batches(
     sizes = [size(k) for k in counts]
     def heavier(i, j): return float((sizes[j] / np.maximum(sizes[i], 1)).max())         # in nodes or edges
     last = len(counts) - 1
-    for i, k in enumerate(counts): yield lambda: data.batch(order[:k]), heavier(i, min(i + 1, last)), heavier(i, last)
+    def batch(k): return data.batch(order[:k], **loader.form)
+    for i, k in enumerate(counts): yield lambda: batch(k), heavier(i, min(i + 1, last)), heavier(i, last)
 
 # %% ../nbs/71_budget.ipynb #try-step
 def try_step(

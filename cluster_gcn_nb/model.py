@@ -137,10 +137,10 @@ def entry_scales(
     cols:Tensor, # [num_entries]: the column of each entry
 ) -> Tensor: # [num_entries]
     "What each entry of the adjacency is multiplied by."
-    scales = (row_degree ** left).index_select(0, rows)
-    if not right: return scales
-    if len(cols) < len(degree): return scales.mul_(degree.index_select(0, cols) ** right)       # fewer powers
-    return scales.mul_((degree ** right).index_select(0, cols))
+    if not right: return (row_degree ** left).index_select(0, rows)
+    if len(cols) < len(degree): scales = degree.index_select(0, cols) ** right       # fewer powers
+    else: scales = (degree ** right).index_select(0, cols)
+    return scales.mul_((row_degree ** left).index_select(0, rows)) if left else scales
 
 # %% ../nbs/40_model.ipynb #normalize2
 def _normalize(adj_t, norm, diag_lambda, dtype):
@@ -255,8 +255,8 @@ def relu_dropout(
 # %% ../nbs/40_model.ipynb #gcn
 class GCN(nn.Module):
     "The graph convolutional network of Kipf and Welling (2017), with the propagation variants of Chiang et al. (2019)."
-    takes_adj_t = True      # `fit` and `evaluate` hand over `adj_t` instead of `edge_index` ...
-    takes_sparse_x = True   # ... and a batch's `sparse_x` instead of `x`, if it has one
+    takes_adj_t = True      # batches made for it have `adj_t` instead of `edge_index` ...
+    takes_sparse_x = True   # ... and `sparse_x` instead of `x` where features are nearly all zero
 
     def __init__(self,
         in_channels:int, # number of features

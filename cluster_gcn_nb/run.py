@@ -197,7 +197,9 @@ def checked_batches(
 def _to_gpu(batch, device):
     "The batch on a GPU; features that are nearly all zero are sparse on the way, and dense there."
     out = move_batch(batch, lambda t: t.pin_memory().to(device, non_blocking=True))
-    if getattr(out, 'sparse_x', None) is not None: out.x = out.sparse_x.to_dense()
+    if 'sparse_x' in out:
+        out.x = out.sparse_x.to_dense()
+        del out.sparse_x
     return out
 
 def _keep_until(batch, stream):
@@ -296,7 +298,8 @@ def advice(
     batch, # whose loss or gradient is not finite
 ) -> str:
     "What to do about it."
-    finite = torch.isfinite(batch.x.to_dense().reshape(batch.num_nodes, -1))
+    x = batch.get('sparse_x') if batch.x is None else batch.x
+    finite = torch.isfinite(x.to_dense().reshape(batch.num_nodes, -1))
     bad = int((~finite).any(1).sum())
     if bad: return f'the features of {bad} of them are NaN or infinite; correct data.x'
     return 'all features are finite; try a lower learning rate (lr=), or clipped gradients (clip=1.)'

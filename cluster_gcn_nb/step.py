@@ -15,7 +15,6 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .batching import is_current, note_edges
 from .graphs import MASKS, as_graph, as_numbers, label_kind, refuse
 from .sparse import to_adj_t
 
@@ -58,30 +57,31 @@ def float_type(model:nn.Module) -> torch.dtype:
 
 def _features_of(model, data):
     "What `model` takes as its first argument."
+    x = data.get('sparse_x') if data.x is None else data.x
     takes_sparse = getattr(model, 'takes_sparse_x', False)
-    sparse = getattr(data, 'sparse_x', None) if takes_sparse else None
-    x = data.x if sparse is None else sparse
     if x.layout == torch.sparse_csr and not takes_sparse: x = x.to_dense()      # few layers of PyG take sparse rows
     dtype = float_type(model)
     return x if x.dtype == dtype else x.to(dtype)
 
 def _graph_of(model, data):
     "What `model` takes as its second argument."
-    if not getattr(model, 'takes_adj_t', False): return data.edge_index
-    adj_t = getattr(data, 'adj_t', None)
-    if adj_t is not None and is_current(data): return adj_t
-    if data.edge_index is None: refuse('there are no edges', 'Set data.edge_index or data.adj_t')
-    return to_adj_t(data.edge_index, data.num_nodes, data.get('edge_weight'))
+    takes_adj_t = getattr(model, 'takes_adj_t', False)
+    edge_index, adj_t = data.edge_index, data.get('adj_t')
+    if takes_adj_t and adj_t is not None:
+        if edge_index is not None and edge_index.shape[1] != adj_t.values().numel():
+            refuse('adj_t and edge_index are of different edges', 'Keep one of them: del data.adj_t')
+        return adj_t
+    if edge_index is None: refuse('edge_index is missing: there are no edges', 'Set data.edge_index')
+    return to_adj_t(edge_index, data.num_nodes, data.get('edge_weight')) if takes_adj_t else edge_index
 
 def with_adj_t(
     model:nn.Module,
     data, # a `Data`, or another form of a graph
 ):
-    "The same graph, with its `adj_t` made once if `model` takes it; one that came through `as_graph` is believed."
+    "The same graph, with its `adj_t` made once if `model` takes it."
     if not isinstance(data, Data) or not getattr(model, 'takes_adj_t', False): return data
     out = copy.copy(data)
-    if 'adj_t' not in data: out.adj_t = _graph_of(model, data)
-    if out.edge_index is not None: note_edges(out)
+    out.adj_t = _graph_of(model, data)
     return out
 
 # %% ../nbs/42_step.ipynb #edge-fields
@@ -268,7 +268,7 @@ def check_precision(precision:str):
 
 def train_step(
     model:nn.Module, # on `device`
-    batch:Data, # with `train_mask`
+    batch:Data, # with `train_mask`; the quickest are made for the model, see ClusterLoader.for_model
     optimizer:torch.optim.Optimizer, # of the model's parameters
     device='cpu', # where to compute
     precision:str='float32', # or `'bfloat16'`: dense and sparse products in 16 bits, weights and loss in 32

@@ -118,6 +118,7 @@ def _prepare(model, loader, data, settings, device, ranks):
     _check_patience(settings, labels)
     found = pick_device(device)
     loader = deal(loader, ranks)
+    if type(loader) is ClusterLoader: loader = loader.for_model(model)      # others may change their batches
     _initialise(model.to(found), loader, found)
     run = _start(model, loader, data, labels, num_classes, settings, found, ranks)
     if settings.memory is not None or not isinstance(data, Data | None): check_budget(run, settings.memory)

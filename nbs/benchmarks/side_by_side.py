@@ -127,11 +127,13 @@ class Side:
 
     def step(self, batch): return self.one_step(self.net, batch, self.optimizer)
 
-    def run(self, steps, step=None):
-        "Milliseconds per step, loading included; `step` defaults to training."
+    def run(self, steps, step=None, plain=False):
+        "Milliseconds per step, loading included; `step` defaults to training; `plain`: whatever the network takes."
         step, left, began = step or self.step, steps, time.perf_counter()
+        loader = self.loader
+        if isinstance(loader, ClusterLoader) and not plain: loader = loader.for_model(self.net)
         while left:
-            for batch in self.loader:
+            for batch in loader:
                 step(batch)
                 del batch                # free its memory before the next one is made, on either side
                 left -= 1
@@ -216,7 +218,7 @@ def compare(workload, folder, rounds=7, steps=8):
         if round: dense.append(found)                    # the first round is for warming up
         for name, side in sides.items():
             for kind, job in jobs.items():
-                found = side.run(steps, job)
+                found = side.run(steps, job, plain=kind == 'reads')
                 if round: times[kind][name].append(found)
     times['steps']['dense'] = dense
     builds = {name: side.seconds_to_build for name, side in sides.items()}
