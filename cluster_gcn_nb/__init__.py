@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'partition_graph', 'Partition', 'ClusterData',
-           'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream']
+           'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream',
+           'prediction_table', 'write_table']
 
 # %% ../nbs/index.ipynb #names
 _MODULES = dict(
     datasets=['load_dataset', 'graph_stats', 'planted_partition'], tables=['load_graph'],
     partition=['partition_graph', 'Partition'], batching=['ClusterData', 'ClusterLoader'],
     store=['ClusterStore'], store_write=['GraphStream'], model=['GCN'],
-    inference=['predict'], evaluation=['evaluate'], run=['History'], training=['fit'])
+    inference=['predict'], evaluation=['evaluate'], predictions=['prediction_table', 'write_table'],
+    run=['History'], training=['fit'])
 _NAMES = {name: module for module, names in _MODULES.items() for name in names}
 
 TYPE_CHECKING = False               # but true to type checkers and editors
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from cluster_gcn_nb.store import ClusterStore
     from cluster_gcn_nb.store_write import GraphStream
     from cluster_gcn_nb.evaluation import evaluate
+    from cluster_gcn_nb.predictions import prediction_table, write_table
     from cluster_gcn_nb.run import History
     from cluster_gcn_nb.training import fit
     __version__:str
@@ -43,4 +46,5 @@ def __dir__(): return sorted({*globals(), *_NAMES})
 
 # %% ../nbs/index.ipynb #all
 _all_ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'partition_graph', 'Partition',
-         'ClusterData', 'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream']
+         'ClusterData', 'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream',
+         'prediction_table', 'write_table']

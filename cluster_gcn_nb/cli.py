@@ -240,7 +240,8 @@ def cluster_gcn_predict(
 ):
     "Predict the classes of a graph's nodes with a trained model."
     with one_line_errors():
-        from cluster_gcn_nb.runs import check_table, load_run, predict_graph, write_table
+        from cluster_gcn_nb.predictions import check_table, write_table
+        from cluster_gcn_nb.runs import load_run, predict_graph
         from cluster_gcn_nb.step import pick_device
         found, (_, config) = pick_device(device), load_run(run)
         check_table(out)                        # refused before the prediction
@@ -248,7 +249,7 @@ def cluster_gcn_predict(
             raise ValueError(f'{run} does not say which graph it is of; name one by --graph')
         table = predict_graph(run, open_graph(graph or config['dataset'], root), found, all_probabilities, memory)
         on_main(lambda: write_table(out, table))
-        say(f"{len(table['node']):,} predictions are in {out}")
+        say(f"{len(table['prediction']):,} predictions are in {out}")
 
 # %% ../nbs/82_cli.ipynb #stats
 @console_command
@@ -318,7 +319,8 @@ def cluster_gcn_partition(
             raise FileExistsError(f'{store} exists: name another folder for the store, or delete this one first')
         from cluster_gcn_nb.tables import load_graph
         from cluster_gcn_nb.partition import fingerprint, partition_graph
-        from cluster_gcn_nb.runs import node_names, open_out, write_table
+        from cluster_gcn_nb.predictions import id_name, node_names, write_table
+        from cluster_gcn_nb.runs import open_out
         data = load_graph(graph, root)
         folder = open_out(out)
         print(f'{graph}: {data.num_nodes:,} nodes, {data.num_edges:,} edges', flush=True)
@@ -326,7 +328,8 @@ def cluster_gcn_partition(
         arguments:dict = dict(method=method, seed=seed, edge_weight=edge_weight, node_weight=node_weight)
         if recursive: arguments['recursive'] = True
         partition = partition_graph(data, parts, auto=auto, **arguments)
-        write_table(folder/'assignment.csv', dict(node=node_names(data), cluster=partition.assignment.tolist()))
+        table = {id_name(data, ['cluster']): node_names(data), 'cluster': partition.assignment.tolist()}
+        write_table(folder/'assignment.csv', table)
         partition.save(folder/'partition.npz', fingerprint(data, partition.num_parts, **arguments))
         print(partition.stats(data))
         write_report(folder, f'{Path(graph).name} in {partition.num_parts:,} clusters', data, partition)

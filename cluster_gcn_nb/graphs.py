@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MASKS', 'refuse', 'as_numbers', 'as_edge_index', 'as_edge_values', 'as_features', 'as_labels', 'as_classes',
-           'is_text', 'label_kind', 'as_mask', 'as_node_values', 'as_graph', 'field_levels']
+           'is_text', 'label_kind', 'as_mask', 'check_unique', 'as_ids', 'as_node_values', 'as_graph', 'field_levels']
 
 # %% ../nbs/10_graphs.ipynb #imports
 import copy
@@ -223,15 +223,61 @@ def as_mask(
                'Give one boolean for each node, or the numbers of the nodes that belong to it')
     return torch.zeros(num_nodes, dtype=torch.bool, device=found.device).index_fill_(0, found.long(), True)
 
+# %% ../nbs/10_graphs.ipynb #ids
+def _is_lazy(ids):
+    "Are these ids a sequence that is read from disk, piece by piece, or the names of a dataset?"
+    known = isinstance(ids, (str, bytes, dict, list, tuple, range)) or hasattr(ids, 'tolist') or hasattr(ids, 'to_list')
+    return not known and hasattr(ids, '__len__') and hasattr(ids, '__getitem__')
+
+def _id_list(ids):
+    "Ids as a list of Python's integers and texts. Raises `ValueError` for anything else."
+    if hasattr(ids, 'tolist'): ids = ids.tolist()                       # tensors, arrays, columns of pandas
+    elif hasattr(ids, 'to_list'): ids = ids.to_list()                   # columns of polars
+    if not isinstance(ids, (list, tuple, range)):
+        refuse(f'node_names is a {type(ids).__name__}', 'Give a list with one id for each node')
+    if not isinstance(ids, list): ids = list(ids)
+    if set(map(type, ids)) <= {int, str}: return ids
+    ids = [v.item() if isinstance(v, (np.generic, Tensor)) and v.ndim == 0 else v for v in ids]
+    for i, v in enumerate(ids):
+        if not isinstance(v, (int, str)) or isinstance(v, bool):
+            refuse(f'node_names holds {v!r:.80} for node {i}', 'Ids are integers or texts: make a text of each')
+    return ids
+
+def check_unique(
+    ids:Any, # [num_nodes] integers and texts: a list, or a sequence that is read from disk
+):
+    "Raise a `ValueError` if two nodes have one id, also if one is a text and one a number that look the same."
+    hashes = np.fromiter(map(hash, map(str, ids)), np.int64, len(ids))          # 8 bytes a node; a set takes 60
+    hashes.sort()
+    twice, seen = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist()), set()
+    if not twice: return
+    for v in ids:
+        if hash(str(v)) not in twice: continue
+        if str(v) in seen: refuse(f'node_names holds {v!r:.80} twice', 'Give each node an id of its own')
+        seen.add(str(v))
+
+def as_ids(
+    ids:Any, # [num_nodes] integers and texts: list, tensor, array, column of a table; or read from disk
+    num_nodes:int, # of the graph, or of a piece of it
+) -> Any: # [num_nodes] list of int and str; what is read from disk stays as it is
+    "The user's ids of the nodes. Raises `ValueError`."
+    if not _is_lazy(ids):
+        ids = _id_list(ids)
+        check_unique(ids)
+    if len(ids) != num_nodes:
+        refuse(f'node_names has {len(ids)} ids, but num_nodes is {num_nodes}', 'Give one id for each node')
+    return ids
+
 # %% ../nbs/10_graphs.ipynb #piece
 def as_node_values(
     value:Any, # [num_rows, ...]: of some of the nodes
     num_rows:int, # nodes in this piece
     key:str, # name of the field
-) -> Any: # features, labels and masks as a tensor; other fields as they are
+) -> Any: # features, labels and masks as a tensor, ids as a list; other fields as they are
     "One field of a piece of nodes. Raises `ValueError` that names the field."
     if key == 'x': return as_features(value, num_rows)
     if key == 'y': return as_labels(value, num_rows)
+    if key == 'node_names': return as_ids(value, num_rows)
     if key not in MASKS: return value
     mask = as_numbers(value, key)
     if mask.shape != (num_rows,) or not ((mask == 0) | (mask == 1)).all():
@@ -252,11 +298,18 @@ def _stated(data):
 def _rows(value, key):
     "The number of nodes of a field; None for a list of node numbers."
     if key in MASKS and as_numbers(value, key).dtype != torch.bool: return None
+    if key == 'node_names' and _is_lazy(value): return len(value)
     return len(value) if isinstance(value, (list, tuple)) else next(iter(_shape(value)), None)
+
+def _names_whole(data):
+    "Is this a batch with the names of all nodes of its graph, such as Debian's?"
+    return 'n_id' in data and _is_lazy(data.get('node_names'))
 
 def _count_nodes(data):
     "The number of nodes, on which all fields agree."
-    rows = {key: _rows(data[key], key) for key in ('x', 'y', *MASKS) if data.get(key) is not None}
+    keys = ['x', 'y', *MASKS, 'node_names']
+    if _names_whole(data): keys.remove('node_names')
+    rows = {key: _rows(data[key], key) for key in keys if data.get(key) is not None}
     rows = {key: n for key, n in dict(num_nodes=_stated(data), **rows).items() if n is not None}
     if len(set(rows.values())) > 1:
         numbers = ', '.join(f'{key} {n}' for key, n in rows.items())
@@ -342,12 +395,15 @@ def as_graph(
     _check_needs(data, needs)
     if not isinstance(data.get('num_classes', 0), int):
         refuse(f'num_classes={data["num_classes"]!r} should be an integer', 'Set it to the number of classes')
+    if not isinstance(data.get('id_name', ''), str):
+        refuse(f'id_name={data["id_name"]!r:.80} should be a text', "Set it to your name for the ids, such as 'page'")
     n = _count_nodes(data)
     found = _edge_fields(data, n, 'edge_index' in needs)
     if data.get('x') is not None: found['x'] = as_features(data['x'], n, dtype)
     if 'x' in needs and not found['x'].shape[1]: refuse('x has no columns: there are no features', 'Set data.x')
     if data.get('y') is not None: found |= _labels(data, n)
     found |= {key: as_mask(data[key], n, key) for key in MASKS if data.get(key) is not None}
+    if data.get('node_names') is not None and not _names_whole(data): found['node_names'] = as_ids(data['node_names'], n)
     if type(data.get('num_nodes')) is not int and ('num_nodes' in data or 'x' not in found): found['num_nodes'] = n
     changed = {key: value for key, value in found.items() if data.get(key) is not value}
     if not changed: return data
@@ -357,7 +413,8 @@ def as_graph(
 
 # %% ../nbs/10_graphs.ipynb #levels
 def _level(data, key):
-    "Where PyG sees a field: at the nodes, at the edges, or at the graph."
+    "Where PyG sees a field: at the nodes, at the edges, or at the graph. Names of classes may be as many as nodes."
+    if key in ('class_names', 'feature_names', 'id_name'): return 'graph'
     if data.is_node_attr(key): return 'node'
     return 'edge' if data.is_edge_attr(key) else 'graph'
 

@@ -212,6 +212,7 @@ class Prediction(Patched):
         memory=None, folder=None, out=None, device=None, # see predict
         copies:int=1, # of the logits, that are in memory at the end
         reserve:int=0, # bytes that the process will need besides
+        embeddings:bool=False, # see predict
     ):
         weights = _weights_of(model)
         self.model = getattr(model, '_orig_mod', model)             # of a compiled one
@@ -223,9 +224,9 @@ class Prediction(Patched):
         self.out = None if out is None else Path(out)
         _check_out(self.out)
         if self.folder is not None: read_state(self.folder)         # before anything is touched
-        self.widths = self._try_model()                             # of all layers
+        self.widths = self._try_model(embeddings)                   # of all layers
         self.model.to(self.device)
-        self.steps = steps_of(self.model)
+        self.steps = steps_of(self.model)[:-1] if embeddings else steps_of(self.model)
         self.variants = variants_of(self.steps)
         self.ranks = join()
         self.blocks = self._block_sizes()
@@ -241,13 +242,15 @@ class Prediction(Patched):
         graph = as_source(graph, takes_adj_t=takes_adj_t, needs=fields, dtype=self.dtype, memory=self.memory)
         return graph, [name for name in fields if name in graph.fields or takes_adj_t]
 
-    def _try_model(self):
+    def _try_model(self, embeddings):
         "The widths of all layers of a model that fits the graph, and that its steps compute."
         graph = self.graph
+        if embeddings and len(steps_of(self.model)) == 1:
+            refuse('the model has one convolution, and so no hidden layer', 'Give it num_layers=2')
         check_fits(self.model, graph.num_features)
         attr = graph.in_edge_attr(0, min(64, graph.num_nodes)) if 'edge_attr' in self.fields else None
         if attr is not None and not len(attr): attr = attr.new_zeros(1, *attr.shape[1:])
-        layers = try_out(self.model, graph.num_features, self.dtype, self.device, self.fields, attr)
+        layers = try_out(self.model, graph.num_features, self.dtype, self.device, self.fields, attr, embeddings)
         return [layer.shape[1] for layer in layers]
 
     def _block_sizes(self):
@@ -486,6 +489,7 @@ def predict(
     out=None, # an `.npy` file for the logits, on a folder that all ranks see; default: in memory
     device=None, # where to compute; default: where the model is
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
+    embeddings:bool=False, # [num_nodes, hidden_channels], what enters the last convolution, in place of the logits?
 ) -> Tensor: # [num_nodes, num_classes] on the CPU, in the nodes' original order; with `out`, mapped from the file
     """Logits of all nodes, exactly, layer by layer; under torchrun, each rank computes its share, and all get them.
 
@@ -493,6 +497,6 @@ def predict(
     you have the logits. Without one, layers that do not fit go to a temporary folder beside `out`, or where `TMPDIR`
     says, which should not be memory."""
     with join().together('predict'):
-        prediction = Prediction(model, graph, memory, folder, out, device)
+        prediction = Prediction(model, graph, memory, folder, out, device, embeddings=embeddings)
     check_edge_fields(prediction.model, prediction.graph.fields)
     return prediction.run(progress)

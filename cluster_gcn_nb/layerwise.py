@@ -435,8 +435,9 @@ def try_out(
     device:torch.device, # where to compute
     fields:list|tuple=(), # of 'edge_weight' and 'edge_attr': what the graph has and the model takes
     attr:Tensor|None=None, # [n, ...]: a few rows of the graph's `edge_attr`
+    hidden:bool=False, # without the last convolution?
 ) -> list: # of [40, width] for each layer
-    "Layers of a model on a small graph, up to the logits. Raises `ValueError` if `model` computes others."
+    "Layers of a model on a small graph, up to the logits, or up to the last hidden layer. Raises `ValueError` if `model` computes others."
     model = _twin(model).eval()
     name, takes_adj_t = type(model).__name__, getattr(model, 'takes_adj_t', False)
     steps = _checked_steps(model, name)
@@ -446,7 +447,8 @@ def try_out(
         given = data.x.clone()
         try:
             with no_autocast(device):
-                layers = all_layers(steps, DataSource(data, takes_adj_t, fields, dtype), data.x, dtype, device)
+                source = DataSource(data, takes_adj_t, fields, dtype)
+                layers = all_layers(steps, source, data.x, dtype, device)
                 expected = predict_logits(model, data, device)
             agree = _agree(layers, expected)
         except _FAILURES as error:
@@ -458,4 +460,5 @@ def try_out(
         if not agree:
             refuse(f'{impossible}on a small graph its steps give something else than its forward pass',
                    'Does one look at more than a node and its in-neighbours, or does inference_steps() leave one out?')
-    return layers
+    if not hidden: return layers
+    with no_autocast(device): return all_layers(steps[:-1], source, data.x, dtype, device)

@@ -20,7 +20,7 @@ from .datasets import Names, count_classes
 from .graphs import refuse
 from .memory import as_tensor, buffers, map_private
 from .sparse import csr_tensor, join, join_rows
-from .store_files import Texts, column_from, file_name, from_disk, map_array, read_meta
+from .store_files import StoredIds, Texts, column_from, file_name, from_disk, map_array, read_meta
 from .store_write import GraphStream, write_store
 
 # %% ../nbs/33_store.ipynb #store
@@ -163,6 +163,13 @@ def _texts(self:ClusterStore, key):
     return Texts(self._files[f'ends_{file_name(key)}'], self._files[f'texts_{file_name(key)}'])
 
 @patch
+def _ids(self:ClusterStore): # of all nodes, in their original order
+    form = self.attributes['node_names']['form']
+    found = StoredIds(self._files['ids'] if form == 'int' else self._texts('node_names'), form == 'json')
+    if len(found) != self.num_nodes: raise self._damaged('there is not one id for each node')
+    return found
+
+@patch
 def _read_graph_value(self:ClusterStore, key, about):
     if about['kind'] == 'plain': return about['value']
     if about['kind'] == 'texts': return Names(self._texts(key))
@@ -170,6 +177,7 @@ def _read_graph_value(self:ClusterStore, key, about):
 
 @patch
 def _node_values(self:ClusterStore, key, ranges, n_id):
+    if self.attributes[key]['kind'] == 'ids': return self._ids().take(n_id.numpy())
     if self.attributes[key]['kind'] == 'texts': return [text for a, b in ranges for text in self._texts(key)[a:b]]
     file, column = self._files[f'node_{file_name(key)}'], self._columns[key]
     count = sum(b - a for a, b in ranges)
@@ -230,12 +238,13 @@ def features(self:ClusterStore,
 
 # %% ../nbs/33_store.ipynb #read-labels
 @patch
-def labels(self:ClusterStore) -> Data: # `y`, the masks, and what belongs to the whole graph; neither `x` nor edges
-    "Labels and masks of all nodes in their original order; this takes memory for all of them."
+def labels(self:ClusterStore) -> Data: # `y`, the masks, ids, and what belongs to the whole graph; neither `x` nor edges
+    "Labels, masks and ids of all nodes in their original order; labels and masks take memory for all of them."
     out, order = Data(num_nodes=self.num_nodes), self.order(0, self.num_nodes)
     for key, level in self.levels.items():
         if level == 'graph' and key != 'num_nodes': out[key] = self._graph[key]
-        if level == 'node' and (key == 'y' or key.endswith('_mask')):
+        if self.attributes[key]['kind'] == 'ids': out[key] = self._ids()
+        elif level == 'node' and (key in ('y', 'node_names') or key.endswith('_mask')):
             value = self._node_values(key, [(0, self.num_nodes)], order)
             if isinstance(value, Tensor): out[key] = torch.empty_like(value).index_copy_(0, order, value)
             else: out[key] = [value[i] for i in np.argsort(order.numpy())]

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'VERSION', 'ArrayWriter', 'map_array', 'Column', 'column_from', 'column_of', 'named', 'to_disk', 'from_disk',
-           'Texts', 'text_arrays', 'ExternalSort', 'file_name', 'write_meta', 'read_meta', 'check_replaceable']
+           'Texts', 'text_arrays', 'StoredIds', 'ExternalSort', 'file_name', 'write_meta', 'read_meta',
+           'check_replaceable']
 
 # %% ../nbs/31_store_files.ipynb #imports
 import hashlib, json, math, os, re
@@ -177,10 +178,17 @@ class Texts(Sequence):
 
     def __len__(self): return len(self.ends) - 1
     def __getitem__(self, i):
-        if isinstance(i, slice): return [self[k] for k in range(*i.indices(len(self)))]
+        if isinstance(i, slice): return self.take(np.arange(*i.indices(len(self))))
         if not -len(self) <= i < len(self): raise IndexError(f'there is no text {i} of {len(self)}')
         i = i % len(self)
         return self.bytes[self.ends[i]:self.ends[i + 1]].tobytes().decode('utf-8', 'surrogatepass')
+
+    def take(self,
+        places:np.ndarray, # [n] integers from 0
+    ) -> list: # [n] of str
+        starts, stops = self.ends[places].tolist(), self.ends[places + 1].tolist()
+        content = memoryview(self.bytes)            # type: ignore[arg-type]
+        return [str(content[a:b], 'utf-8', 'surrogatepass') for a, b in zip(starts, stops)]
 
     def index(self, value, *places): return self[:].index(value, *places)
 
@@ -189,6 +197,34 @@ def text_arrays(
 ) -> tuple: # `ends` and `bytes`, as Texts takes them
     encoded = [text.encode('utf-8', 'surrogatepass') for text in texts]
     return np.cumsum([0] + [len(text) for text in encoded]), np.frombuffer(b''.join(encoded), np.uint8)
+
+# %% ../nbs/31_store_files.ipynb #ids
+class StoredIds:
+    "The user's ids of all nodes, read when asked for: `ids[5]`, `ids[2:4]`, `ids[batch.n_id]`, or one after another."
+    def __init__(self,
+        values:np.ndarray|Texts, # [num_nodes] int64, or texts
+        is_json:bool=False, # is each text JSON, for integers among texts?
+    ):
+        self.values = values
+        self.is_json = is_json
+
+    def __len__(self): return len(self.values)
+    def __repr__(self): return f'StoredIds({len(self)})'
+
+    def __getitem__(self, i):
+        if isinstance(i, slice): return self.take(np.arange(*i.indices(len(self))))
+        if hasattr(i, '__len__'): return self.take(np.asarray(i))
+        return self.take(np.array([range(len(self))[int(i)]]))[0]           # a range knows what is out of range
+
+    def take(self,
+        places:np.ndarray, # [n] integers from 0
+    ) -> list: # [n] of int and str
+        if isinstance(self.values, np.ndarray): return self.values[places].tolist()
+        texts = self.values.take(places)
+        return list(map(json.loads, texts)) if self.is_json else texts
+
+    def __iter__(self):
+        for start in range(0, len(self), 2**16): yield from self[start:start + 2**16]
 
 # %% ../nbs/31_store_files.ipynb #spill
 class ExternalSort:
