@@ -6,8 +6,6 @@
 __all__ = ['load_graph']
 
 # %% ../nbs/34_load.ipynb #imports
-from contextlib import nullcontext
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 import numpy as np
@@ -44,10 +42,10 @@ def _table_graph(db, graph, nodes, columns):
 # %% ../nbs/34_load.ipynb #door
 _IN_PYTHON = 'pandas', 'polars', 'pyarrow', 'duckdb', '_duckdb'
 
-def _open(graph, root, has_nodes):
+def _open(graph, root):
     "A graph as the user names it: a `Data`, a ClusterStore, a `RawGraph`, or a table of edges."
     if isinstance(graph, (Data, ClusterStore, RawGraph)): return graph
-    if isinstance(graph, (str, Path)): return _open_path(graph, root, has_nodes)
+    if isinstance(graph, (str, Path)): return _open_path(graph, root)
     if sp.issparse(graph): return from_matrix(graph)
     module = type(graph).__module__.split('.')[0]
     if module == 'networkx': return from_networkx(graph)
@@ -56,12 +54,12 @@ def _open(graph, root, has_nodes):
         return graph if graph.shape[1] in (2, 3) and graph.shape[0] != graph.shape[1] else from_matrix(graph)
     refuse(f'a {type(graph).__name__} is no graph', 'Give the name of a dataset, a path, tables, or a PyG Data', TypeError)
 
-def _open_path(graph, root, has_nodes):
+def _open_path(graph, root):
     path = Path(graph).expanduser()
     if (path/'store.json').is_file(): return ClusterStore(path)
     if path.is_file():
-        text = file_kind(path) in TABLES and looks_like(path, inside=True) in ('text', 'json', 'parquet')
-        return path if text else read_graph(path)
+        is_table = file_kind(path) in TABLES and looks_like(path, inside=True) in ('text', 'json', 'parquet', 'zstd')
+        return path if is_table else read_graph(path)
     try: return load_dataset(dataset_name(str(graph)), root)
     except ValueError as error:
         if path.is_dir(): return read_graph(path)
@@ -69,21 +67,28 @@ def _open_path(graph, root, has_nodes):
         raise ValueError(f'{error}. Or name a file, or the folder of a store') from None
 
 # %% ../nbs/34_load.ipynb #to-store
-def _write_store(graph, path, num_parts, memory):
-    "A `TableGraph` as a ClusterStore."
-    parts = num_parts or max(graph.num_nodes // 1000, 1)
-    piece = max(min(memory // 400, 2**20), 2**12)
+def _write_store(edges, graph, path, num_parts, memory, overwrite):
+    "A GraphStream or mapped `Data` as a ClusterStore; `edges` is the same graph without its nodes."
     with temporary_folder(path) as place:
-        edges = GraphStream(graph.num_nodes, lambda: graph.edge_pieces(piece))
         rough = ClusterStore.write(edges, None, place/'rough', memory=memory)
-        partition = partition_graph(rough, parts, method='streaming')
-        stream = GraphStream(graph.num_nodes, rough.edge_pieces, lambda: graph.node_pieces(2**14), graph.about())
-        return ClusterStore.write(stream, partition, path, memory=memory)
+        partition = partition_graph(rough, num_parts or max(rough.num_nodes // 1000, 1), method='streaming')
+        if isinstance(graph, GraphStream): graph.edges = rough.edge_pieces
+        return ClusterStore.write(graph, partition, path, memory=memory, overwrite=overwrite)
 
-def _bytes_in_memory(graph):
-    "What the `Data` of a `TableGraph` takes at most while it is made."
-    edges = graph.num_links * (1 if graph.columns.directed else 2)
-    return 80 * edges + graph.num_nodes * (12 * len(graph.features) + 200)
+def _store_tables(tables, path, num_parts, memory, overwrite):
+    piece = max(min(memory // 400, 2**20), 2**12)
+    edges = GraphStream(tables.num_nodes, lambda: tables.edge_pieces(piece))
+    graph = GraphStream(tables.num_nodes, (), lambda: tables.node_pieces(2**14), tables.about())
+    return _write_store(edges, graph, path, num_parts, memory, overwrite)
+
+def _store_data(data, path, num_parts, memory, overwrite):
+    edges = GraphStream(data.num_nodes, lambda: iter(data.edge_index.split(2**20, dim=1)))
+    return _write_store(edges, data, path, num_parts, memory, overwrite)
+
+def _bytes_in_memory(tables):
+    "What the `Data` of tables takes at most while it is made."
+    edges = tables.num_links * (1 if tables.columns.directed else 2)
+    return 80 * edges + tables.num_nodes * (12 * len(tables.features) + 200)
 
 # %% ../nbs/34_load.ipynb #load
 @delegates(Columns, but=['features'])
@@ -93,29 +98,33 @@ def load_graph(
     features:list|None=None, # columns of numbers among those of the nodes; None: all
     root:str|Path|None=None, # folder with the raw files of datasets
     memory:int|str|None=None, # what the process may have of its own while tables are read, like '2 GB'; None: no limit
-    store:str|Path|None=None, # of tables: a folder to write a ClusterStore to, so that nothing needs to fit in memory
+    store:str|Path|None=None, # a folder for a ClusterStore; with `memory`, for tables that are larger than that
     num_parts:int|None=None, # clusters of that store; None: one for 1,000 nodes
+    overwrite:bool=False, # may it take the place of a store that is there?
     quiet:bool=False, # do not print what was found in tables?
     **kwargs # how to read tables, see Columns
-) -> Data|ClusterStore: # a ClusterStore with `store`, or if `graph` is one
+) -> Data|ClusterStore: # a ClusterStore if one was written, or if `graph` is one
     "Any graph. Raises `ValueError`, `TypeError` or `OSError`, and `ImportError` if a package is missing that reads it."
-    asked = Columns(features=features, **kwargs)
-    found = _open(graph, root, nodes is not None)
-    if isinstance(found, (Data, ClusterStore)):
-        given = {key: value for key, value in kwargs.items() if value is not None}
-        if nodes is not None: given["nodes"] = nodes
-        if given or store: refuse(f'{next(iter(given), "store")} is for tables, and {graph} is none', 'Leave it out')
-        return found if isinstance(found, ClusterStore) else as_graph(found)
+    found = _open(graph, root)
     budget = None if memory is None else parse_memory(memory) - own_memory()
     if budget is not None and budget < 2**27:
         refuse(f'memory={memory} leaves less than 134 MB beside the {show_memory(own_memory())} of this process', 'Give more')
+    if store is not None and not overwrite and Path(store).exists():
+        refuse(f'{store} exists', 'Name another folder, or say overwrite=True', FileExistsError)
+    buffers = budget // 4 if budget else 500_000_000
+    if isinstance(found, (Data, ClusterStore)):
+        options = dict(nodes=nodes, features=features, **kwargs)
+        for name, value in options.items():
+            if value not in (None, False): refuse(f'{name} is for tables of edges, and {graph!s:.80} is none', 'Leave it out')
+        if isinstance(found, ClusterStore): return found
+        return as_graph(found) if store is None else _store_data(found, store, num_parts, buffers, overwrite)
     with Database(budget and budget // 2, store) as db:
-        tables = _table_graph(db, found, nodes, asked)
+        tables = _table_graph(db, found, nodes, Columns(features=features, **kwargs))
         if not quiet: print(*tables.report, sep='\n', flush=True)
-        if store is not None:
-            if budget: db.execute(f"SET memory_limit = '{max(budget // 2**23, 32)}MiB'")
-            return _write_store(tables, store, num_parts, budget // 4 if budget else 500_000_000)
-        if budget and _bytes_in_memory(tables) > budget:
+        fits = not budget or _bytes_in_memory(tables) <= budget
+        if fits and (store is None or budget): return tables.data()
+        if store is None:
             refuse(f'memory={memory} is too little for a graph of {tables.num_nodes:,} nodes in memory',
-                   "Name a folder, store=..., and it becomes a ClusterStore")
-        return tables.data()
+                   'Name a folder for a ClusterStore: store=...')
+        if budget: db.execute(f"SET memory_limit = '{max(budget // 2**23, 32)}MiB'")        # the rest is for sorting
+        return _store_tables(tables, store, num_parts, buffers, overwrite)
