@@ -85,9 +85,10 @@ def save_run(
     if isinstance(data, Data): data = as_graph(data, needs=('x', 'edge_index', 'y'))
     logits = _all_logits(model, data, None, config.get('memory'))
     num_features, data = data.num_features, labels_of(data)
+    tables = {key: data[key] for key in ('feature_names', 'feature_scaling') if data.get(key) is not None}
     if not is_main_process(): return
     names, multi_label = class_names(data, logits.shape[1]), data.y.ndim == 2
-    config = config | dict(num_features=num_features, class_names=names, multi_label=multi_label)
+    config = config | tables | dict(num_features=num_features, class_names=names, multi_label=multi_label)
     weights = {k: v.cpu().numpy() for k, v in model.state_dict().items()}
     fig, ax = plt.subplots(figsize=(6, 3.6), layout='constrained')
     plot_history(history, ax)
