@@ -403,7 +403,8 @@ def as_graph(
     if 'x' in needs and not found['x'].shape[1]: refuse('x has no columns: there are no features', 'Set data.x')
     if data.get('y') is not None: found |= _labels(data, n)
     found |= {key: as_mask(data[key], n, key) for key in MASKS if data.get(key) is not None}
-    if data.get('node_names') is not None and not _names_whole(data): found['node_names'] = as_ids(data['node_names'], n)
+    ids = data.get('node_names')
+    if ids is not None and not _names_whole(data): found['node_names'] = as_ids(ids, n)
     if type(data.get('num_nodes')) is not int and ('num_nodes' in data or 'x' not in found): found['num_nodes'] = n
     changed = {key: value for key, value in found.items() if data.get(key) is not value}
     if not changed: return data

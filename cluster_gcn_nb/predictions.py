@@ -140,12 +140,13 @@ def _each_probability(logits, kind, classes):
 
 def _known(data, kind, classes):
     "Columns with what the graph itself states: the label of each node, and its part of the split."
-    columns, y = {}, data.get('y')
+    columns:dict = {}
+    y = data.get('y')
     if y is not None and label_kind(y) == kind:
         own = data.get('class_names')
-        names = classes if own is None else [str(name) for name in own]
+        names = classes if own is None else class_names(data, len(own))
         if kind == 'numbers': columns |= _numbers(y, 'label')
-        elif kind == 'sets': columns['label'] = _set_texts(y > 0, class_names(data, y.shape[1]) if own else names)
+        elif kind == 'sets': columns['label'] = _set_texts(y > 0, [*names, *map(str, range(len(names), y.shape[1]))])
         else: columns['label'] = _class_texts(y, names)
     if any(data.get(mask) is not None for mask in MASKS): columns['split'] = _split(data)
     return columns
@@ -248,7 +249,7 @@ def _array_for_sql(column, sql_type):
 @contextmanager
 def _duckdb_in(folder, path, num_columns):
     "A connection that spills to `folder`; errors of DuckDB become Python's, and name `path`."
-    options = dict(memory_limit=f'{64 + num_columns // 4}MB', threads=1, temp_directory=str(folder/'spill'))
+    options:dict = dict(memory_limit=f'{64 + num_columns // 4}MB', threads=1, temp_directory=str(folder/'spill'))
     try:
         with duckdb.connect(config=options) as connection: yield connection
     except duckdb.IOException as error: raise OSError(f'{path}: {str(error).splitlines()[0]}') from None
