@@ -458,13 +458,25 @@ def fetch_ogb(
     if is_ours: archive.unlink(missing_ok=True)
     return folder
 
+# %% ../nbs/12_datasets.ipynb #both_ways
+def _both_ways(source, target, num_nodes):
+    "Edges in both directions, each once, in order, `[2, num_edges]`: as PyG's `to_undirected`, in less memory."
+    keys = np.concatenate([source, target])
+    keys *= num_nodes
+    keys[:len(source)] += target
+    keys[len(source):] += source
+    keys.sort()
+    keys = keys[np.diff(keys, prepend=-1) > 0]
+    edges = np.empty((2, len(keys)), np.int64)
+    np.divmod(keys, num_nodes, out=(edges[0], edges[1]))
+    return torch.from_numpy(edges)
+
 # %% ../nbs/12_datasets.ipynb #ogb
 def _ogb_edges(graph, folder):
     "Edges in both directions; those that are mapped stay as they are."
     mapped = folder/'raw'/'data'/'edge_index.npy'
     if mapped.exists(): return map_npy(mapped)
-    edges = np.stack([graph.edges['source'], graph.edges['target']])
-    return to_undirected(torch.from_numpy(edges), num_nodes=graph.num_nodes)
+    return _both_ways(graph.edges['source'], graph.edges['target'], graph.num_nodes)
 
 def ogb(
     name:str, # `'ogbn-arxiv'`, `'ogbn-mag'`, `'ogbn-products'` or `'ogbn-papers100M'`
