@@ -9,7 +9,7 @@ __all__ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'pa
 
 # %% ../nbs/index.ipynb #names
 _MODULES = dict(
-    datasets=['load_dataset', 'graph_stats', 'planted_partition'], tables=['load_graph'],
+    datasets=['load_dataset', 'graph_stats', 'planted_partition'], load=['load_graph'],
     partition=['partition_graph', 'Partition'], batching=['ClusterData', 'ClusterLoader'],
     store=['ClusterStore'], store_write=['GraphStream'], model=['GCN'],
     inference=['predict'], evaluation=['evaluate'], predictions=['prediction_table', 'write_table'],
@@ -20,7 +20,7 @@ TYPE_CHECKING = False               # but true to type checkers and editors
 if TYPE_CHECKING:
     from cluster_gcn_nb.batching import ClusterData, ClusterLoader
     from cluster_gcn_nb.datasets import graph_stats, load_dataset, planted_partition
-    from cluster_gcn_nb.tables import load_graph
+    from cluster_gcn_nb.load import load_graph
     from cluster_gcn_nb.inference import predict
     from cluster_gcn_nb.model import GCN
     from cluster_gcn_nb.partition import Partition, partition_graph
