@@ -114,7 +114,8 @@ class TableGraph(Patched):
         self.report:list[str] = []                          # lines for the user
         c = self.columns
         self.edges = db.table(edges, 'edges', c.header, {c.src, c.dst, c.weight})
-        self.nodes = None if nodes is None else db.table(nodes, 'nodes', c.header, {c.id, c.label, *(c.features or ())})
+        known = {c.id, c.label, *(c.features or ())}
+        self.nodes:Any = None if nodes is None else db.table(nodes, 'nodes', c.header, known)
         self.choose_columns()
         if self.starts_with_header():
             self.edges = db.table(edges, 'edges', header=True)
@@ -335,10 +336,15 @@ def _numbers_of(db, table, name):
     if shortest != longest: return []
     return [Feature(f'{name}[{i}]', f'{column}[{i + 1}]::DOUBLE') for i in range(longest or 0)]
 
+def _columns_at_once(db):
+    "How many columns of numbers DuckDB can have in memory: it keeps some 100,000 rows of each."
+    return 500 if db.memory is None else min(max(db.memory // 2**20, 16), 500)
+
 def _measure(db, table, features):
     "Statistics of columns, many at a time: values, numbers among them, mean, deviation, least and largest."
-    for i in range(0, len(features), 500):
-        some, columns, asked = features[i:i+500], [], []
+    step = _columns_at_once(db)
+    for i in range(0, len(features), step):
+        some, columns, asked = features[i:i+step], [], []
         for k, feature in enumerate(some):
             there = table.sql(feature.name) if table.is_text else feature.sql
             columns.append(f'{there} AS t{k}, {feature.sql} AS n{k}')
@@ -474,15 +480,31 @@ def describe_split(self:TableGraph, masks, split):
 # %% ../nbs/15_table_graph.ipynb #write-nodes
 @patch
 def write_nodes(self:TableGraph):
-    "Make the table `nodes` of `number`, `y`, `part`, and the features `x` in one column."
+    "Make the table `nodes` of `number`, `y` and `part`, and write the features beside it."
     columns = [f'{self.label} AS label', f'{self.part or "NULL"} AS part']
-    if self.features: columns.append(f'array_value({", ".join(feature.scaled for feature in self.features)}) AS x')
     known = f'SELECT row_number() OVER () - 1 AS row, {", ".join(columns)} FROM {self.nodes.view}'
     y, classes = 'label::FLOAT', ''
     if self.label_kind == 'classes': y, classes = 'coalesce(code, -1)', 'LEFT JOIN classes ON value = label'
     self.db.execute(f"""CREATE TABLE nodes AS SELECT * REPLACE ({self.part_of_node()} AS part) FROM
         (SELECT ids.*, {y} AS y, known.* EXCLUDE (row, label) FROM ids JOIN ({known}) AS known USING (row) {classes})
         ORDER BY number""")
+    if self.features: self.write_features()
+
+@patch
+def write_features(self:TableGraph):
+    "Make `x`, a mapped array [num_nodes, num_features] in the order of the nodes, some columns at a time."
+    shape = self.num_nodes, len(self.features)
+    self.x = np.lib.format.open_memmap(self.db.folder/'x.npy', 'w+', np.float32, shape)
+    step = _columns_at_once(self.db)
+    for i in range(0, len(self.features), step):
+        columns = ', '.join(f'{feature.scaled} AS x{k}' for k, feature in enumerate(self.features[i:i+step]))
+        self.db.execute(f"""CREATE OR REPLACE TABLE some_features AS SELECT * EXCLUDE (row, id) FROM
+            (SELECT row_number() OVER () - 1 AS row, {columns} FROM {self.nodes.view}) JOIN ids USING (row)""")
+        for start in range(0, self.num_nodes, 2**13):
+            found = self.db.arrays(f'SELECT * FROM some_features WHERE rowid >= {start} AND rowid < {start + 2**13}')
+            number = found.pop('number')
+            self.x[number, i:i+step] = np.column_stack(list(found.values()))
+    self.db.execute('DROP TABLE some_features')
 
 @patch
 def part_of_node(self:TableGraph):
@@ -520,7 +542,7 @@ def node_pieces(self:TableGraph,
         some = f'WHERE number >= {start} AND number < {start + piece} ORDER BY number'
         found = {} if self.nodes is None else self.db.arrays(f'SELECT * FROM nodes {some}')
         one = {key: array[rows[start:start+piece]] for key, array in self.arrays.items()}
-        if self.features: one['x'] = torch.from_numpy(np.stack(found['x']))
+        if self.features: one['x'] = torch.from_numpy(np.array(self.x[start:start+piece]))
         if self.label_kind:
             y = np.ma.filled(found['y'], -1 if self.label_kind == 'classes' else np.nan)
             one['y'] = torch.from_numpy(y.astype(np.int64 if self.label_kind == 'classes' else np.float32))

@@ -40,7 +40,7 @@ def database_errors(
             refuse(f'{name}: line {number} reads {line.strip()[:60]!r}', reason.strip())
         if 'No space left' in text: raise OSError(errno.ENOSPC, 'no space left for temporary files of tables')
         if 'OutOfMemory' in type(error).__name__:
-            refuse(f'{name} does not fit in the memory that tables may have', 'Give more, by memory=')
+            refuse(f'there is too little memory to read {name}', 'Give more, by memory=')
         reason = re.sub(r'^[\w ]*Error: ', '', ' '.join(text.split()))
         refuse(f'{name} cannot be read: {reason[:200]}', 'Is the file damaged, or of another format?')
 
@@ -93,8 +93,9 @@ class Database:
         if self.memory is not None: config['memory_limit'] = f'{max(self.memory // 2**20, 32)}MiB'
         self.connection = duckdb.connect(str(self.folder/'tables.duckdb'), config=config)
         self.connection.execute('SET enable_progress_bar = false')
-        # with thousands of columns, looking for equal parts takes minutes
-        self.connection.execute("SET disabled_optimizers = 'common_subexpressions'")
+        # with thousands of columns, looking for equal parts takes minutes; and of two tables, our queries name the smaller
+        # one last, to be kept in memory, which DuckDB would choose by a guess of the sizes
+        self.connection.execute("SET disabled_optimizers = 'common_subexpressions, build_side_probe_side'")
         return self
 
     def __exit__(self, *error):
