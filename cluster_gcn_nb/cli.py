@@ -45,8 +45,8 @@ def spelled(
     names = [name.replace('_', '-'), '--' + name[2:].replace('-', '_')] if word.startswith('--') else []
     return '='.join([next((n for n in names if n in known), name), *value])
 
-_GRAPH = Param('a dataset (Debian, DebianTags, Cora, CiteSeer, PubMed, ogbn-arxiv, ...), a file, a table of edges, or the '
-               'folder of a store', str, opt=False, nargs='?')
+_GRAPH = Param('a dataset (Debian, DebianTags, Cora, CiteSeer, PubMed, ogbn-arxiv, ...), a file, a table of edges, '
+               'or the folder of a store', str, opt=False, nargs='?')
 
 def console_command(f):
     "The function; its `command` takes the arguments from the command line."
@@ -72,7 +72,7 @@ def settings_for(
     num_nodes:int, # of the graph
     num_parts:int=None, # clusters that it has or shall have
 ) -> dict: # of options
-    "Settings of a dataset. Of other graphs: clusters of 300 nodes; an eighth of them in a batch, but 10,000 nodes at most."
+    "Those of a dataset. For other graphs, clusters of 300 nodes, an eighth of them in a batch, at most 10,000 nodes."
     if name in SETTINGS: return SETTINGS[name]
     parts = num_parts or min(max(num_nodes // 300, 16), num_nodes)
     batch_size = min(parts / 8, 10_000 * parts / num_nodes)
@@ -105,9 +105,8 @@ def graph_name(
 ) -> str: # the same from any folder
     "The absolute path of a file or folder, or the proper name of a dataset."
     from cluster_gcn_nb.datasets import DATASETS, dataset_name
-    path = Path(graph)
-    if path.is_file() or (path/'store.json').is_file() or (path.is_dir() and graph.lower() not in map(str.lower, DATASETS)):
-        return str(path.resolve())
+    path, is_dataset = Path(graph), graph.lower() in map(str.lower, DATASETS)
+    if path.is_file() or (path/'store.json').is_file() or (path.is_dir() and not is_dataset): return str(path.resolve())
     if path.suffix: raise FileNotFoundError(f'there is no file {graph}')
     return dataset_name(graph)
 
@@ -181,7 +180,7 @@ def train_run(
     settings = settings_for(config['graph'], data.num_nodes, data.num_parts if is_store else config['num_parts'])
     config |= {key: value for key, value in settings.items() if config[key] is None}
     num_classes = count_classes(data) if isinstance(data, Data) else data.num_classes
-    if not num_classes: raise ValueError(f"{config['graph']} has no classes to learn: name a column of labels, by label")
+    if not num_classes: raise ValueError(f"{config['graph']} has no classes to learn: name their column, by label")
     if not data.num_features:
         raise ValueError(f"{config['graph']} has no features: a table of nodes needs columns of numbers")
     say(f"{config['graph']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, "
@@ -290,7 +289,8 @@ def graph_to_predict(run, config, graph, root, tables):
     if graph is None and not tables.get('nodes'):
         if 'graph' not in config: raise ValueError(f'{run} does not say which graph it is of; name one by --graph')
         store = Path(run)/'store'
-        return open_graph(config | dict(graph=store) if store.is_dir() else config | dict(root=root or config.get('root')))
+        if store.is_dir(): return open_graph(dict(graph=store))
+        return open_graph(config | dict(root=root or config.get('root')))
     found = dict(graph=graph_name(graph or config['graph']), root=root)
     if not tables.get('nodes'): return open_graph(found | all_options(tables))
     earlier = {key: config[key] for key in ('id', 'src', 'dst', 'weight', 'directed') if key in config}

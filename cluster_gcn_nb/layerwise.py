@@ -437,7 +437,7 @@ def try_out(
     attr:Tensor|None=None, # [n, ...]: a few rows of the graph's `edge_attr`
     hidden:bool=False, # without the last convolution?
 ) -> list: # of [40, width] for each layer
-    "Layers of a model on a small graph, up to logits or the last hidden layer. Raises `ValueError` if `model` computes others."
+    "Layers of a model on a small graph, up to logits or the last hidden layer. Raises `ValueError` if they differ."
     model = _twin(model).eval()
     name, takes_adj_t = type(model).__name__, getattr(model, 'takes_adj_t', False)
     steps = _checked_steps(model, name)

@@ -32,10 +32,9 @@ def _table_graph(db, graph, nodes, columns):
     rows = dict(graph.nodes or {})
     arrays = {key: rows.pop(key) for key in list(rows) if rows[key].ndim > 1 or sp.issparse(rows[key])}
     if rows or arrays:
-        if 'id' not in rows: rows['id'] = np.arange(graph.num_nodes)
+        if 'id' not in rows: rows['id'] = np.arange(graph.num_nodes or 0)
         columns.id = 'id'
-        found = TableGraph(db, graph.edges, rows, columns, arrays, graph.fields)
-        return found
+        return TableGraph(db, graph.edges, rows, columns, arrays, graph.fields)
     if columns.num_nodes is None: columns.num_nodes = graph.num_nodes
     return TableGraph(db, graph.edges, None, columns, None, graph.fields)
 
@@ -52,7 +51,7 @@ def _open(graph, root):
     if module in _IN_PYTHON or isinstance(graph, dict): return graph
     if isinstance(graph, np.ndarray) and graph.ndim == 2:
         return graph if graph.shape[1] in (2, 3) and graph.shape[0] != graph.shape[1] else from_matrix(graph)
-    refuse(f'a {type(graph).__name__} is no graph', 'Give the name of a dataset, a path, tables, or a PyG Data', TypeError)
+    refuse(f'a {type(graph).__name__} is no graph', 'Give a name, a path, tables, or a PyG Data', TypeError)
 
 def _open_path(graph, root):
     path = Path(graph).expanduser()
@@ -108,14 +107,16 @@ def load_graph(
     found = _open(graph, root)
     budget = None if memory is None else parse_memory(memory) - own_memory()
     if budget is not None and budget < 2**27:
-        refuse(f'memory={memory} leaves less than 134 MB beside the {show_memory(own_memory())} of this process', 'Give more')
+        has = show_memory(own_memory())
+        refuse(f'memory={memory} leaves less than 134 MB beside the {has} of this process', 'Give more')
     if store is not None and not overwrite and Path(store).exists():
         refuse(f'{store} exists', 'Name another folder, or say overwrite=True', FileExistsError)
     buffers = budget // 4 if budget else 500_000_000
     if isinstance(found, (Data, ClusterStore)):
         options = dict(nodes=nodes, features=features, **kwargs)
         for name, value in options.items():
-            if value not in (None, False): refuse(f'{name} is for tables of edges, and {graph!s:.80} is none', 'Leave it out')
+            if value not in (None, False):
+                refuse(f'{name} is for tables of edges, and {graph!s:.80} is none', 'Leave it out')
         if isinstance(found, ClusterStore): return found
         return as_graph(found) if store is None else _store_data(found, store, num_parts, buffers, overwrite)
     with Database(budget and budget * 2 // 3, store) as db:

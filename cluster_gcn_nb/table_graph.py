@@ -17,7 +17,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from .core import Patched
 from .graphs import MASKS, as_graph, refuse
-from .tables import Database, Table, literal
+from .tables import Database, literal
 
 # %% ../nbs/15_table_graph.ipynb #columns
 @dataclass
@@ -34,7 +34,7 @@ class Columns:
     num_nodes:int|None=None     # nodes are the integers from 0 below it, those without edges, too
     split:Sequence[float]=(.6, .2) # shares of train and val among labelled nodes, if the table has no split
     seed:int=0                  # of the split
-    # mean, scale and fill of each feature by name, as an earlier graph has them in feature_scaling; None: of these nodes
+    # mean, scale and fill of each feature by name, as feature_scaling of an earlier graph has them; None: of this one
     scaling:dict|None=None
 
 # %% ../nbs/15_table_graph.ipynb #choose
@@ -74,13 +74,15 @@ def _choose_weight(db, table, ends, weight):
     named = _first(table, _WEIGHTS, ends)
     if named or table.columns != ['column1', 'column2', 'column3']: return named
     numbers = f'SELECT TRY_CAST(c2 AS DOUBLE) AS number FROM {table.view} LIMIT 1000'
-    return 'column3' if db.value(f'SELECT bool_and(number IS NOT NULL AND abs(number) < 1e8) FROM ({numbers})') else None
+    are_weights = db.value(f'SELECT bool_and(number IS NOT NULL AND abs(number) < 1e8) FROM ({numbers})')
+    return 'column3' if are_weights else None
 
 # %% ../nbs/15_table_graph.ipynb #no-edges
 def _check_edges(db, table, src, dst):
     "Raise a `ValueError` if the first rows are none of a table of edges."
     a, b = table.sql(src), table.sql(dst)
-    n, first, second, known = db.rows(f"""WITH head AS (SELECT {a}::VARCHAR AS a, {b}::VARCHAR AS b FROM {table.view} LIMIT 10000)
+    head = f'SELECT {a}::VARCHAR AS a, {b}::VARCHAR AS b FROM {table.view} LIMIT 10000'
+    n, first, second, known = db.rows(f"""WITH head AS ({head})
         SELECT count(*), count(DISTINCT a), count(DISTINCT b), count(DISTINCT b) FILTER (b IN (SELECT a FROM head))
         FROM head""")[0]
     is_id = src.lower() in _IDS and dst.lower() not in _IDS | _STARTS
@@ -110,8 +112,12 @@ class TableGraph(Patched):
         arrays:dict|None=None, # with a row for each row of `nodes`: `x`, dense or sparse, and others
         fields:dict|None=None, # of the graph as a whole, such as `feature_names`
     ):
-        self.db, self.columns, self.arrays, self.fields = db, columns or Columns(), dict(arrays or {}), dict(fields or {})
+        self.db, self.columns = db, columns or Columns()
+        self.arrays, self.fields = dict(arrays or {}), dict(fields or {})
         self.report:list[str] = []                          # lines for the user
+        self.features:list[Feature] = []
+        self.classes:list[str] = []
+        self.x:Any = None                                   # mapped features, see write_features
         c = self.columns
         self.edges = db.table(edges, 'edges', c.header, {c.src, c.dst, c.weight})
         known = {c.id, c.label, *(c.features or ())}
@@ -197,12 +203,14 @@ def nodes_of_table(self:TableGraph):
     self.db.execute(f"""CREATE TABLE named AS SELECT id, min(row) AS row
                         FROM (SELECT {id} AS id, row_number() OVER () - 1 AS row FROM {view})
                         WHERE id IS NOT NULL GROUP BY id""")
-    rows, without, ids = self.db.rows(f'SELECT count(*), count(*) FILTER ({id} IS NULL), (SELECT count(*) FROM named) FROM {view}')[0]
+    rows, without = self.db.rows(f'SELECT count(*), count(*) FILTER ({id} IS NULL) FROM {view}')[0]
+    ids = self.db.value('SELECT count(*) FROM named')
     if without: self.report.append(f'nodes: {without:,} rows without an id are dropped')
     if rows - without == ids: return kind
     several = f'SELECT DISTINCT * FROM {view} WHERE {id} IS NOT NULL'
     if self.arrays or self.db.value(f'SELECT count(*) FROM ({several})') > ids:
-        twice = self.db.value(f'SELECT min(id) FROM (SELECT {id} AS id FROM ({several}) GROUP BY id HAVING count(*) > 1)')
+        repeated = f'SELECT {id} AS id FROM ({several}) GROUP BY id HAVING count(*) > 1'
+        twice = self.db.value(f'SELECT min(id) FROM ({repeated})')
         refuse(f'{source} has several rows for {twice!r} in column {self.id_name!r}', 'Keep one row for each node')
     self.report.append(f'nodes: {rows - without - ids:,} repeated rows are merged')
     return kind
@@ -221,10 +229,11 @@ def number_edges(self:TableGraph):
         count(*) FILTER (a IS NULL AND b IS DISTINCT FROM -1 OR b IS NULL AND a IS DISTINCT FROM -1),
         count(*) FILTER (a = b AND a >= 0) FROM raw""")[0]
     proper = 'WHERE a >= 0 AND b >= 0 AND a <> b'
-    if self.columns.directed: self.merge(f'SELECT a, b{weight and ", fsum(weight) AS weight"} FROM raw {proper} GROUP BY a, b')
+    total = ', fsum(weight) AS weight' if weight else ''
+    if self.columns.directed: self.merge(f'SELECT a, b{total} FROM raw {proper} GROUP BY a, b')
     elif not weight: self.merge(f'SELECT DISTINCT least(a, b) AS a, greatest(a, b) AS b FROM raw {proper}')
     else: self.merge(f"""SELECT least(a, b) AS a, greatest(a, b) AS b, fsum(weight) / count(*) AS weight FROM
-        (SELECT a, b, fsum(weight) AS weight FROM raw {proper} GROUP BY a, b) AS one_way GROUP BY ALL""")
+        (SELECT a, b{total} FROM raw {proper} GROUP BY a, b) AS one_way GROUP BY ALL""")
     self.db.execute('DROP TABLE raw')
     example = self.an_unknown(numbers, joins) if counted[2] else None
     self.report_edges(*counted, example)
@@ -255,7 +264,8 @@ def weights(self:TableGraph):
     "The column of weights in SQL. Raises `ValueError` if one of them is no finite number."
     name = self.edges.sql(self.weight)
     number = f'TRY_CAST({name} AS DOUBLE)'
-    wrong = self.db.rows(f'SELECT {name}::VARCHAR FROM {self.edges.view} WHERE {number} IS NULL OR NOT isfinite({number}) LIMIT 1')
+    is_wrong = f'{number} IS NULL OR NOT isfinite({number})'
+    wrong = self.db.rows(f'SELECT {name}::VARCHAR FROM {self.edges.view} WHERE {is_wrong} LIMIT 1')
     if wrong: refuse(f'{self.edges.source}: the weight {wrong[0][0]!r} in column {self.weight!r} is no finite number',
                      'Correct it, or leave weights out: weight=False')
     return number
@@ -269,7 +279,8 @@ def report_edges(self:TableGraph, rows, missing, unknown, loops, example):
         refuse(self.no_edge(rows, unknown), 'Name the columns: src and dst of the edges, id of the nodes')
     weighted = f', weights in {self.weight!r} (weight=)' if self.weight else ''
     self.report.append(f'edges: {rows:,} rows from column {self.src!r} to {self.dst!r} (src=, dst=){weighted}')
-    dropped = {'lack an end': missing, f'name an unknown node, such as {example!r}': unknown, 'join a node to itself': loops}
+    strange = f'name an unknown node, such as {example!r}'
+    dropped = {'lack an end': missing, strange: unknown, 'join a node to itself': loops}
     dropped = [f'{count:,} that {why}' for why, count in dropped.items() if count]
     if dropped: self.report.append(f'edges: dropped {", ".join(dropped)}')
     if proper > self.num_links: self.report.append(f'edges: {proper - self.num_links:,} are repeated, and merged')
@@ -362,8 +373,7 @@ def _has_words(db, table, name):
 @patch
 def describe_nodes(self:TableGraph):
     "Decide which columns of the nodes are features, labels and split."
-    self.features:list[Feature] = []
-    self.label, self.label_kind, self.classes, self.part = 'NULL', None, [], 'NULL'
+    self.label, self.label_kind, self.part = 'NULL', None, 'NULL'
     if self.nodes is None: return
     label = self.columns.label or _first(self.nodes, _LABELS)
     masks = [_first(self.nodes, {mask}) for mask in MASKS]
@@ -431,8 +441,8 @@ def describe_labels(self:TableGraph, label):
         count(*) FILTER (WHERE {value} IS NOT NULL AND ({fractions})) FROM {table.view}""")[0]
     if not labelled: refuse(f'{table.source}: column {label!r} is empty', 'Name another one as label')
     if words and kinds > 20 and kinds > labelled / 2:
-        refuse(f'{table.source}: column {label!r} has {kinds:,} different texts in {labelled:,} rows, as names would be',
-               'Name the column of the classes as label')
+        refuse(f'{table.source}: column {label!r} has {kinds:,} different texts in {labelled:,} rows, as names have',
+               'Name the column of the classes, by label')
     self.label_kind = 'numbers' if not words and (odd or kinds > 20 and kinds > labelled / 10) else 'classes'
     if self.label_kind == 'numbers':
         self.label = number
@@ -450,7 +460,7 @@ def describe_labels(self:TableGraph, label):
     self.report.append(f'labels: column {label!r} (label=), {len(self.classes)} classes: {_some(self.classes)}' +
                        (f'; {unlabelled:,} nodes have none' if unlabelled > 0 else ''))
     odd = [name for name in self.classes if str(name).lower() in _UNKNOWN]
-    if odd: self.report.append(f'labels: {_some(odd)} is taken for a class; if it stands for an unknown one, leave it empty')
+    if odd: self.report.append(f'labels: {_some(odd)} is taken for a class; if it is none, leave the field empty')
 
 # %% ../nbs/15_table_graph.ipynb #split
 _PARTS = dict(train=0, training=0, val=1, valid=1, validation=1, dev=1, test=2, testing=2)
@@ -465,15 +475,18 @@ def describe_split(self:TableGraph, masks, split):
         self.part = f'CASE {" ".join(cases)} END'
         return self.report.append(f'split: of columns {", ".join(filter(None, masks))}')
     if split:
-        found = {value for value, in self.db.rows(f'SELECT DISTINCT lower({table.sql(split)}::VARCHAR) FROM {table.view}')}
+        word = f'lower({table.sql(split)}::VARCHAR)'
+        found = {value for value, in self.db.rows(f'SELECT DISTINCT {word} FROM {table.view}')}
         if found & {'train', 'training'} and found <= {*_PARTS, '', None}:
             cases = ' '.join(f"WHEN '{name}' THEN {part}" for name, part in _PARTS.items())
-            self.part = f'CASE lower({table.sql(split)}::VARCHAR) {cases} END'
+            self.part = f'CASE {word} {cases} END'
             return self.report.append(f'split: column {split!r}')
         self.report.append(f'split: column {split!r} is none: it has {_some(found)}')
     if self.label_kind is None: return
     self.part = None
     train, val = self.columns.split
+    if not 0 < train <= train + val <= 1:
+        refuse(f'split={train, val} is impossible', 'Give two shares, such as (.6, .2)')
     self.report.append(f'split: by chance, {train:.0%} of each class for training, {val:.0%} for validation, '
                        f'the others for test (split=, seed={self.columns.seed})')
 
@@ -508,11 +521,12 @@ def write_features(self:TableGraph):
 
 @patch
 def part_of_node(self:TableGraph):
-    "In SQL: 0, 1 or 2 for training, validation and test. By chance, the labelled nodes of each class are dealt by a hash."
+    "In SQL: 0, 1 or 2 for training, validation and test; by chance, dealt among the labelled nodes of each class."
     if self.part is not None: return 'part'
     train, val = self.columns.split
     group = 'PARTITION BY y' if self.label_kind == 'classes' else 'PARTITION BY y IS NULL'
-    place = f"(row_number() OVER ({group} ORDER BY md5(id || '/{self.columns.seed}'), id) - 1) / count(*) OVER ({group})"
+    order = f"{group} ORDER BY md5(id || '/{self.columns.seed}'), id"
+    place = f'(row_number() OVER ({order}) - 1) / count(*) OVER ({group})'
     unknown = 'y = -1' if self.label_kind == 'classes' else 'y IS NULL'
     return f'CASE WHEN {unknown} THEN NULL WHEN {place} < {train} THEN 0 WHEN {place} < {train + val} THEN 1 ELSE 2 END'
 
@@ -540,8 +554,9 @@ def node_pieces(self:TableGraph,
     rows = self.db.arrays('SELECT row FROM ids ORDER BY number')['row'] if self.arrays else None
     for start in range(0, self.num_nodes, piece):
         some = f'WHERE number >= {start} AND number < {start + piece} ORDER BY number'
-        found = {} if self.nodes is None else self.db.arrays(f'SELECT * FROM nodes {some}')
-        one = {key: array[rows[start:start+piece]] for key, array in self.arrays.items()}
+        found:dict = {} if self.nodes is None else self.db.arrays(f'SELECT * FROM nodes {some}')
+        one:dict = {}
+        if rows is not None: one |= {key: array[rows[start:start+piece]] for key, array in self.arrays.items()}
         if self.features: one['x'] = torch.from_numpy(np.array(self.x[start:start+piece]))
         if self.label_kind:
             y = np.ma.filled(found['y'], -1 if self.label_kind == 'classes' else np.nan)
@@ -567,11 +582,13 @@ def data(self:TableGraph) -> Data: # with `x`, `y`, masks and `edge_weight` wher
     "The graph in memory; edges in the order of sources and targets."
     pieces = list(self.edge_pieces())
     ends = torch.cat([piece['edge_index'] for piece in pieces], 1).numpy()
-    weight = torch.cat([piece['edge_weight'] for piece in pieces]).numpy() if self.weight else np.ones(ends.shape[1], bool)
+    weight = np.ones(ends.shape[1], bool)
+    if self.weight: weight = torch.cat([piece['edge_weight'] for piece in pieces]).numpy()
     rows = sp.coo_array((weight, tuple(ends)), shape=(self.num_nodes, self.num_nodes)).tocsr()
     rows.sort_indices()
     source = np.repeat(np.arange(self.num_nodes), np.diff(rows.indptr))
-    data = Data(edge_index=torch.from_numpy(np.stack([source, rows.indices.astype(np.int64)])), num_nodes=self.num_nodes)
+    edge_index = np.stack([source, rows.indices.astype(np.int64)])
+    data = Data(edge_index=torch.from_numpy(edge_index), num_nodes=self.num_nodes)
     if self.weight: data.edge_weight = torch.from_numpy(rows.data)
     nodes = list(self.node_pieces())
     for key, first in nodes[0].items():

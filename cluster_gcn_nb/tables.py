@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import numpy as np
 from fastcore.basics import patch
-from .core import temporary_folder
+from .core import Patched, temporary_folder
 from .graphs import refuse
 
 # %% ../nbs/13_tables.ipynb #errors
@@ -38,7 +38,7 @@ def database_errors(
             if reason.startswith('Expected Number of Columns'):
                 reason = 'It should have {} columns, not {}'.format(*re.findall(r'\d+', reason))
             refuse(f'{name}: line {number} reads {line.strip()[:60]!r}', reason.strip())
-        if 'No space left' in text: raise OSError(errno.ENOSPC, 'no space left for temporary files of tables')
+        if 'No space left' in text: raise OSError(errno.ENOSPC, 'no space left for temporary files of tables') from None
         if 'OutOfMemory' in type(error).__name__:
             refuse(f'there is too little memory to read {name}', 'Give more, by memory=')
         reason = re.sub(r'^[\w ]*Error: ', '', ' '.join(text.split()))
@@ -76,7 +76,7 @@ class Table:
         known = f'Did you mean {near[0]!r}?' if near else f'It has {", ".join(map(repr, self.columns[:20]))}'
         refuse(f'{self.source} has no column {column!r}', known)
 
-class Database:
+class Database(Patched):
     "A DuckDB database in a temporary folder; use it by `with`."
     def __init__(self,
         memory:int|None=None, # bytes that DuckDB may use; None: 80 % of the machine's
@@ -88,13 +88,13 @@ class Database:
     def __enter__(self):
         self._place = temporary_folder(self.beside)
         self.folder = self._place.__enter__()
-        config = dict(autoinstall_known_extensions='false', autoload_known_extensions='false',
+        config:dict = dict(autoinstall_known_extensions='false', autoload_known_extensions='false',
                       temp_directory=str(self.folder/'spilled'))
         if self.memory is not None: config['memory_limit'] = f'{max(self.memory // 2**20, 32)}MiB'
         self.connection = duckdb.connect(str(self.folder/'tables.duckdb'), config=config)
         self.connection.execute('SET enable_progress_bar = false')
-        # with thousands of columns, looking for equal parts takes minutes; and of two tables, our queries name the smaller
-        # one last, to be kept in memory, which DuckDB would choose by a guess of the sizes
+        # With thousands of columns, looking for equal parts takes minutes. And our joins name the smaller table last,
+        # which is the one to be kept in memory; DuckDB would choose by a guess of the sizes.
         self.connection.execute("SET disabled_optimizers = 'common_subexpressions, build_side_probe_side'")
         return self
 
@@ -148,9 +148,9 @@ def _separator(lines):
     return found
 
 # %% ../nbs/13_tables.ipynb #header
-_WORDS = set('''source target src dst from to id ids id1 id2 node nodes node1 node2 u v name label class weight user item page
-    author paper head tail start end begin sender receiver follower followee parent child origin destination
-    subject object url uri key'''.split())
+_WORDS = set('''source target src dst from to id ids id1 id2 node nodes node1 node2 u v name label class weight
+    user item page author paper head tail start end begin sender receiver follower followee parent child
+    origin destination subject object url uri key'''.split())
 
 def _is_number(text):
     try: float(text)
@@ -161,8 +161,10 @@ def _is_header(first, rows):
     "Is the first row one of names?"
     if any(_is_number(text) for text in first): return False
     below = list(zip_longest(*rows, fillvalue=''))
-    if any(rows and all(_is_number(text) or not text for text in column) and any(column) for column in below): return True
-    words = {word for text in first for word in re.split(r'[^a-z0-9]+', re.sub('([a-z])([A-Z])', r'\1 \2', text).lower())}
+    numeric = [any(column) and all(_is_number(text) or not text for text in column) for column in below]
+    if any(numeric): return True
+    apart = [re.sub('([a-z])([A-Z])', r'\1 \2', text).lower() for text in first]
+    words = {word for text in apart for word in re.split(r'[^a-z0-9]+', text)}
     again = any(text in column for text, column in zip(first, below))
     return bool(words & _WORDS) and not again
 
@@ -228,7 +230,8 @@ def _text_view(db, path, view, header, names):
         width = layout.width
         skipped = f"read_csv({file}, {_UNSPLIT}, skip={layout.skip}, columns={{'line': 'VARCHAR'}})"
         fields = ', '.join(f"f[{i + 1}] AS c{i}" for i in range(width))
-        wrong = f"error('CSV Error on Line: 0\n Original Line: ' || l || '\n Expected Number of Columns: {width} Found: ' || len(f))"
+        wrong = ("error('CSV Error on Line: 0\n Original Line: ' || l || "
+                 f"'\n Expected Number of Columns: {width} Found: ' || len(f))")
         db.execute(f"""CREATE VIEW {view} AS SELECT {fields} FROM (
                        SELECT CASE WHEN len(f) = {width} THEN f ELSE {wrong} END AS f FROM (
                            SELECT trim(line, E' \\t\\r') AS l, regexp_split_to_array(l, '[ \\t]+') AS f FROM {skipped}
@@ -268,7 +271,8 @@ def _column(values):
     if array.dtype.kind in 'biuf' and array.ndim in (1, 2): return array
     if array.dtype.kind in 'Mm': array = np.datetime_as_string(array) if array.dtype.kind == 'M' else array.astype(str)
     values = array.tolist()
-    if values and all(isinstance(value, (list, tuple, np.ndarray)) for value in values): return np.asarray(values, float)
+    if values and all(isinstance(value, (list, tuple, np.ndarray)) for value in values):
+        return np.asarray(values, float)
     missing = np.array([_is_missing(value) for value in values], bool)
     there = {type(value) for value, no in zip(values, missing) if not no}
     for kinds, dtype in (({int}, np.int64), ({int, float}, np.float64)):
@@ -295,7 +299,8 @@ def _columns_of(given):
 
 def _memory_view(db, given, view):
     "A view of a table in memory. Returns names."
-    names, columns = [], {}
+    names:list[str] = []
+    columns:dict[str, np.ndarray] = {}
     for name, values in zip(*_columns_of(given)):
         column = _column(values)
         several = [column] if column.ndim == 1 else list(column.T)
@@ -303,7 +308,8 @@ def _memory_view(db, given, view):
             names.append(str(name) if len(several) == 1 else f'{name}[{i}]')
             columns[f'c{len(columns)}'] = np.ascontiguousarray(part) if not np.ma.isMaskedArray(part) else part
     lengths = {name: len(column) for name, column in zip(names, columns.values())}
-    if len(set(lengths.values())) > 1: refuse(f'columns have different lengths: {lengths}', 'Give one value for each row')
+    if len(set(lengths.values())) > 1:
+        refuse(f'columns have different lengths: {lengths}', 'Give one value for each row')
     db.connection.register(view, columns)
     return names
 
