@@ -291,11 +291,13 @@ def graph_to_predict(run, config, graph, root, tables):
         store = Path(run)/'store'
         if store.is_dir(): return open_graph(dict(graph=store))
         return open_graph(config | dict(root=root or config.get('root')))
-    config = dict(graph=graph_name(graph or config['graph']), root=root) | all_options(tables) | \
-        {key: config[key] for key in ('feature_names', 'feature_scaling') if key in config}
-    if not config['nodes']: return open_graph(config)
-    scaling = config.get('feature_scaling')
-    return open_graph(config, **dict(features=list(scaling), scaling=scaling) if scaling else {})
+    found = dict(graph=graph_name(graph or config['graph']), root=root)
+    if not tables.get('nodes'): return open_graph(found | all_options(tables))
+    earlier = {key: config[key] for key in ('id', 'src', 'dst', 'weight', 'directed') if key in config}
+    given = {key: value for key, value in tables.items() if value}
+    names, scaling = config.get('feature_names'), config.get('feature_scaling')
+    same = dict(features=names, scaling=dict(zip(names, scaling))) if scaling else {}
+    return open_graph(found | all_options(earlier | given), **same)
 
 @console_command
 @delegates(table_options)

@@ -119,7 +119,7 @@ def load_graph(
                 refuse(f'{name} is for tables of edges, and {graph!s:.80} is none', 'Leave it out')
         if isinstance(found, ClusterStore): return found
         return as_graph(found) if store is None else _store_data(found, store, num_parts, buffers, overwrite)
-    with Database(budget and budget // 2, store) as db:
+    with Database(budget and budget * 2 // 3, store) as db:
         tables = _table_graph(db, found, nodes, Columns(features=features, **kwargs))
         if not quiet: print(*tables.report, sep='\n', flush=True)
         fits = not budget or _bytes_in_memory(tables) <= budget

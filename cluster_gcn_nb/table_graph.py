@@ -17,7 +17,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from .core import Patched
 from .graphs import MASKS, as_graph, refuse
-from .tables import Database
+from .tables import Database, literal
 
 # %% ../nbs/15_table_graph.ipynb #columns
 @dataclass
@@ -34,7 +34,7 @@ class Columns:
     num_nodes:int|None=None     # nodes are the integers from 0 below it, those without edges, too
     split:Sequence[float]=(.6, .2) # shares of train and val among labelled nodes, if the table has no split
     seed:int=0                  # of the split
-    # mean and scale of each feature, as an earlier graph has them in feature_scaling; None: of these nodes
+    # mean, scale and fill of each feature by name, as feature_scaling of an earlier graph has them; None: of this one
     scaling:dict|None=None
 
 # %% ../nbs/15_table_graph.ipynb #choose
@@ -117,21 +117,40 @@ class TableGraph(Patched):
         self.report:list[str] = []                          # lines for the user
         self.features:list[Feature] = []
         self.classes:list[str] = []
-        self.edges = self.table(edges, 'edges')
-        self.src, self.dst = _choose_ends(db, self.edges, self.columns)
-        if self.columns.src is None and self.columns.dst is None: _check_edges(db, self.edges, self.src, self.dst)
-        self.nodes:Any = None if nodes is None else self.table(nodes, 'nodes')
-        self.id_name = 'node' if nodes is None else self.choose_id()
+        self.x:Any = None                                   # mapped features, see write_features
+        c = self.columns
+        self.edges = db.table(edges, 'edges', c.header, {c.src, c.dst, c.weight})
+        known = {c.id, c.label, *(c.features or ())}
+        self.nodes:Any = None if nodes is None else db.table(nodes, 'nodes', c.header, known)
+        self.choose_columns()
+        if self.starts_with_header():
+            self.edges = db.table(edges, 'edges', header=True)
+            self.edges.notes.append('its first line is a header, since it names no nodes')
+            self.choose_columns()
+        for table, what in ((self.edges, 'edges'), (self.nodes, 'nodes')):
+            self.report += [f'{what}: {note}' for note in table.notes] if table else []
         self.number_nodes()
         self.number_edges()
         self.describe_nodes()
         if self.nodes: self.write_nodes()
 
-    def table(self, given, what):
-        "A table, with what had to be guessed of it in the report."
-        table = self.db.table(given, what, self.columns.header)
-        self.report += [f'{what}: {note}' for note in table.notes]
-        return table
+    def choose_columns(self):
+        "The columns of the ends and of the ids."
+        self.src, self.dst = _choose_ends(self.db, self.edges, self.columns)
+        if self.columns.src is None and self.columns.dst is None: _check_edges(self.db, self.edges, self.src, self.dst)
+        self.id_name = 'node' if self.nodes is None else self.choose_id()
+
+    def starts_with_header(self):
+        "Was a line of names read as a row? It names two unknown nodes: as an edge, it would be dropped."
+        table = self.edges
+        is_unsure = self.nodes and table.is_text and self.columns.header is None and table.columns[0] == 'column1'
+        if not is_unsure: return False
+        first = self.db.rows(f'SELECT {table.sql(self.src)}, {table.sql(self.dst)} FROM {table.view} LIMIT 1')
+        ends = [end or '' for row in first for end in row]
+        if any(end[:1].isdigit() for end in ends): return False
+        names = ', '.join(map(literal, ends))
+        ids = f'SELECT {self.nodes.sql(self.id_name)}::VARCHAR AS id FROM {self.nodes.view}'
+        return bool(first) and not self.db.value(f'SELECT count(*) FROM ({ids}) WHERE id IN ({names})')
 
     def choose_id(self):
         "The column of the nodes' ids: as the caller says, named like an end of the edges or like an id, or the first."
@@ -216,7 +235,8 @@ def number_edges(self:TableGraph):
     else: self.merge(f"""SELECT least(a, b) AS a, greatest(a, b) AS b, fsum(weight) / count(*) AS weight FROM
         (SELECT a, b{total} FROM raw {proper} GROUP BY a, b) AS one_way GROUP BY ALL""")
     self.db.execute('DROP TABLE raw')
-    self.report_edges(*counted)
+    example = self.an_unknown(numbers, joins) if counted[2] else None
+    self.report_edges(*counted, example)
 
 @patch
 def merge(self:TableGraph, query):
@@ -252,19 +272,39 @@ def weights(self:TableGraph):
 
 # %% ../nbs/15_table_graph.ipynb #report-edges
 @patch
-def report_edges(self:TableGraph, rows, missing, unknown, loops):
+def report_edges(self:TableGraph, rows, missing, unknown, loops, example):
     "Say what became of the rows. Raises `ValueError` if no edge is left."
     proper = rows - missing - unknown - loops
     if not proper:
         refuse(self.no_edge(rows, unknown), 'Name the columns: src and dst of the edges, id of the nodes')
     weighted = f', weights in {self.weight!r} (weight=)' if self.weight else ''
     self.report.append(f'edges: {rows:,} rows from column {self.src!r} to {self.dst!r} (src=, dst=){weighted}')
-    dropped = {'lack an end': missing, 'name an unknown node': unknown, 'join a node to itself': loops}
+    strange = f'name an unknown node, such as {example!r}'
+    dropped = {'lack an end': missing, strange: unknown, 'join a node to itself': loops}
     dropped = [f'{count:,} that {why}' for why, count in dropped.items() if count]
     if dropped: self.report.append(f'edges: dropped {", ".join(dropped)}')
     if proper > self.num_links: self.report.append(f'edges: {proper - self.num_links:,} are repeated, and merged')
     ways = 'keep their direction' if self.columns.directed else 'go both ways (directed=False)'
     self.report.append(f'edges: {self.num_links:,} {ways}')
+    alone = self.num_nodes - self.count_linked()
+    if alone: self.report.append(f'nodes: {alone:,} have no edge')
+
+@patch
+def count_linked(self:TableGraph):
+    "How many nodes have an edge?"
+    linked = np.zeros(self.num_nodes, bool)
+    for start in range(0, self.num_links, 2**20):
+        piece = self.db.arrays(f'SELECT a, b FROM links WHERE rowid >= {start} AND rowid < {start + 2**20}')
+        for ends in piece.values(): linked[ends] = True
+    return int(linked.sum())
+
+@patch
+def an_unknown(self:TableGraph, numbers, joins):
+    "The first end of an edge that is no node."
+    for number, join, column in zip(numbers, joins, (self.src, self.dst)):
+        found = self.db.rows(f'''SELECT {self.edges.sql(column)}::VARCHAR FROM {self.edges.view} AS edges {join}
+                                 WHERE {number} IS NULL LIMIT 1''')
+        if found: return found[0][0]
 
 @patch
 def no_edge(self:TableGraph, rows, unknown):
@@ -307,10 +347,15 @@ def _numbers_of(db, table, name):
     if shortest != longest: return []
     return [Feature(f'{name}[{i}]', f'{column}[{i + 1}]::DOUBLE') for i in range(longest or 0)]
 
+def _columns_at_once(db):
+    "How many columns of numbers DuckDB can have in memory: it keeps some 100,000 rows of each."
+    return 500 if db.memory is None else min(max(db.memory // 2**20, 16), 500)
+
 def _measure(db, table, features):
     "Statistics of columns, many at a time: values, numbers among them, mean, deviation, least and largest."
-    for i in range(0, len(features), 500):
-        some, columns, asked = features[i:i+500], [], []
+    step = _columns_at_once(db)
+    for i in range(0, len(features), step):
+        some, columns, asked = features[i:i+step], [], []
         for k, feature in enumerate(some):
             there = table.sql(feature.name) if table.is_text else feature.sql
             columns.append(f'{there} AS t{k}, {feature.sql} AS n{k}')
@@ -382,6 +427,8 @@ def report_features(self:TableGraph, scaled, missing, left):
     if left: self.report.append(f'features: not used: {_some(left)}')
 
 # %% ../nbs/15_table_graph.ipynb #labels
+_UNKNOWN = {'unknown', 'unlabelled', 'unlabeled', 'missing', 'undefined', 'na', 'n/a', 'nan', 'null', 'none', '?', '-'}
+
 @patch
 def describe_labels(self:TableGraph, label):
     "Decide what the labels are; make the table `classes` of `value` and `code`."
@@ -408,9 +455,12 @@ def describe_labels(self:TableGraph, label):
     self.classes = [name for name, in self.db.rows('SELECT value FROM classes ORDER BY code')]
     names = self.fields.get('class_names')                      # of classes that are numbers
     if names and not words: self.classes = [names[int(i)] if int(i) < len(names) else i for i in self.classes]
-    unlabelled = self.num_nodes - labelled
+    negative = 0 if words else self.db.value(f'SELECT count(*) FROM {table.view} WHERE {number} = -1')
+    unlabelled = self.num_nodes - labelled + negative
     self.report.append(f'labels: column {label!r} (label=), {len(self.classes)} classes: {_some(self.classes)}' +
                        (f'; {unlabelled:,} nodes have none' if unlabelled > 0 else ''))
+    odd = [name for name in self.classes if str(name).lower() in _UNKNOWN]
+    if odd: self.report.append(f'labels: {_some(odd)} is taken for a class; if it is none, leave the field empty')
 
 # %% ../nbs/15_table_graph.ipynb #split
 _PARTS = dict(train=0, training=0, val=1, valid=1, validation=1, dev=1, test=2, testing=2)
@@ -443,15 +493,31 @@ def describe_split(self:TableGraph, masks, split):
 # %% ../nbs/15_table_graph.ipynb #write-nodes
 @patch
 def write_nodes(self:TableGraph):
-    "Make the table `nodes` of `number`, `y`, `part`, and the features `x` in one column."
+    "Make the table `nodes` of `number`, `y` and `part`, and write the features beside it."
     columns = [f'{self.label} AS label', f'{self.part or "NULL"} AS part']
-    if self.features: columns.append(f'array_value({", ".join(feature.scaled for feature in self.features)}) AS x')
     known = f'SELECT row_number() OVER () - 1 AS row, {", ".join(columns)} FROM {self.nodes.view}'
     y, classes = 'label::FLOAT', ''
     if self.label_kind == 'classes': y, classes = 'coalesce(code, -1)', 'LEFT JOIN classes ON value = label'
     self.db.execute(f"""CREATE TABLE nodes AS SELECT * REPLACE ({self.part_of_node()} AS part) FROM
         (SELECT ids.*, {y} AS y, known.* EXCLUDE (row, label) FROM ids JOIN ({known}) AS known USING (row) {classes})
         ORDER BY number""")
+    if self.features: self.write_features()
+
+@patch
+def write_features(self:TableGraph):
+    "Make `x`, a mapped array [num_nodes, num_features] in the order of the nodes, some columns at a time."
+    shape = self.num_nodes, len(self.features)
+    self.x = np.lib.format.open_memmap(self.db.folder/'x.npy', 'w+', np.float32, shape)
+    step = _columns_at_once(self.db)
+    for i in range(0, len(self.features), step):
+        columns = ', '.join(f'{feature.scaled} AS x{k}' for k, feature in enumerate(self.features[i:i+step]))
+        self.db.execute(f"""CREATE OR REPLACE TABLE some_features AS SELECT * EXCLUDE (row, id) FROM
+            (SELECT row_number() OVER () - 1 AS row, {columns} FROM {self.nodes.view}) JOIN ids USING (row)""")
+        for start in range(0, self.num_nodes, 2**13):
+            found = self.db.arrays(f'SELECT * FROM some_features WHERE rowid >= {start} AND rowid < {start + 2**13}')
+            number = found.pop('number')
+            self.x[number, i:i+step] = np.column_stack(list(found.values()))
+    self.db.execute('DROP TABLE some_features')
 
 @patch
 def part_of_node(self:TableGraph):
@@ -491,7 +557,7 @@ def node_pieces(self:TableGraph,
         found:dict = {} if self.nodes is None else self.db.arrays(f'SELECT * FROM nodes {some}')
         one:dict = {}
         if rows is not None: one |= {key: array[rows[start:start+piece]] for key, array in self.arrays.items()}
-        if self.features: one['x'] = torch.from_numpy(np.stack(found['x']))
+        if self.features: one['x'] = torch.from_numpy(np.array(self.x[start:start+piece]))
         if self.label_kind:
             y = np.ma.filled(found['y'], -1 if self.label_kind == 'classes' else np.nan)
             one['y'] = torch.from_numpy(y.astype(np.int64 if self.label_kind == 'classes' else np.float32))
@@ -506,7 +572,7 @@ def about(self:TableGraph) -> dict: # fields of the graph as a whole
     about:dict[str, Any] = dict(id_name=self.id_name)
     if self.features:
         about['feature_names'] = [feature.name for feature in self.features]
-        about['feature_scaling'] = {f.name: [f.mean, f.scale, f.fill] for f in self.features}
+        about['feature_scaling'] = [[f.mean, f.scale, f.fill] for f in self.features]
     if self.label_kind == 'classes': about |= dict(num_classes=len(self.classes), class_names=self.classes)
     return self.fields | about
 

@@ -7,9 +7,10 @@ __all__ = ['TABLES', 'database_errors', 'quoted', 'literal', 'Table', 'Database'
 
 # %% ../nbs/13_tables.ipynb #imports
 import csv, errno, io, re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def database_errors(
             refuse(f'{name}: line {number} reads {line.strip()[:60]!r}', reason.strip())
         if 'No space left' in text: raise OSError(errno.ENOSPC, 'no space left for temporary files of tables') from None
         if 'OutOfMemory' in type(error).__name__:
-            refuse(f'{name} does not fit in the memory that tables may have', 'Give more, by memory=')
+            refuse(f'there is too little memory to read {name}', 'Give more, by memory=')
         reason = re.sub(r'^[\w ]*Error: ', '', ' '.join(text.split()))
         refuse(f'{name} cannot be read: {reason[:200]}', 'Is the file damaged, or of another format?')
 
@@ -71,7 +72,9 @@ class Table:
         column:str, # the user's name
     ) -> str: # name in SQL; raises `ValueError`
         if column in self.columns: return f'c{self.columns.index(column)}'
-        refuse(f'{self.source} has no column {column!r}', f'It has {", ".join(map(repr, self.columns[:20]))}')
+        near = get_close_matches(column, self.columns, 1)
+        known = f'Did you mean {near[0]!r}?' if near else f'It has {", ".join(map(repr, self.columns[:20]))}'
+        refuse(f'{self.source} has no column {column!r}', known)
 
 class Database(Patched):
     "A DuckDB database in a temporary folder; use it by `with`."
@@ -90,8 +93,9 @@ class Database(Patched):
         if self.memory is not None: config['memory_limit'] = f'{max(self.memory // 2**20, 32)}MiB'
         self.connection = duckdb.connect(str(self.folder/'tables.duckdb'), config=config)
         self.connection.execute('SET enable_progress_bar = false')
-        # with thousands of columns, looking for equal parts takes minutes
-        self.connection.execute("SET disabled_optimizers = 'common_subexpressions'")
+        # With thousands of columns, looking for equal parts takes minutes. And our joins name the smaller table last,
+        # which is the one to be kept in memory; DuckDB would choose by a guess of the sizes.
+        self.connection.execute("SET disabled_optimizers = 'common_subexpressions, build_side_probe_side'")
         return self
 
     def __exit__(self, *error):
@@ -168,6 +172,7 @@ def layout_of(
     lines:list[str], # the first ones, without line ends
     name:str, # of the file, for messages
     header:bool|None=None, # is there a header? None: by the rules above
+    names:Collection[str]=(), # of columns, as far as the user has said them: a line with one of them is a header
 ) -> tuple[Layout, list]: # and notes for the user
     "The layout of a text. Raises `ValueError` if there is no row."
     notes, comments = [], 0
@@ -182,7 +187,8 @@ def layout_of(
     if separator is None and len(widths) > 1 and all(_is_number(text) for row in rows for text in row):
         refuse(f'{name} has rows of {widths[0]} to {widths[-1]} columns',
                'A table has the same columns in each row; the name of a METIS file ends in .graph')
-    is_header = _is_header(rows[0], rows[1:]) if header is None else header
+    is_header = header
+    if header is None: is_header = any(text in names for text in rows[0]) or _is_header(rows[0], rows[1:])
     if header is None and not any(_is_number(text) for row in rows[:2] for text in row):
         kind = 'a header' if is_header else 'a row, and not a header'
         notes.append(f'its first line, {lines[0].strip()[:60]!r}, is {kind} (header={not is_header}, if that is wrong)')
@@ -214,12 +220,12 @@ def _plain_path(db, path, name):
 
 _UNSPLIT = "auto_detect=false, header=false, delim=E'\\x01', quote='', escape='', comment=''"
 
-def _text_view(db, path, view, header):
+def _text_view(db, path, view, header, names):
     "A view of a text, all of whose columns are texts. Returns names, and notes for the user."
     file = _plain_path(db, path, str(path))
     lines = f"read_csv({file}, {_UNSPLIT}, columns={{'line': 'VARCHAR'}})"
     first = [line or '' for line, in db.rows(f'FROM {lines} LIMIT 1000')]
-    layout, notes = layout_of(first, str(path), header)
+    layout, notes = layout_of(first, str(path), header, names)
     if layout.separator is None:
         width = layout.width
         skipped = f"read_csv({file}, {_UNSPLIT}, skip={layout.skip}, columns={{'line': 'VARCHAR'}})"
@@ -313,6 +319,7 @@ def table(self:Database,
     given:Any, # a path; a DataFrame of pandas or polars, a table of Arrow, a relation of DuckDB, a dict of arrays
     what:str, # 'edges' or 'nodes', for messages
     header:bool|None=None, # has a text a line of names? None: see layout_of
+    names:Collection[str]=(), # of columns, as far as the user has said them
 ) -> Table:
     "A view of a table. Raises `ValueError`, `TypeError`, or `FileNotFoundError`."
     view = f'v{len(self.rows("SHOW TABLES"))}'
@@ -322,7 +329,7 @@ def table(self:Database,
         path, kind = Path(given), file_kind(given)
         if not path.is_file(): raise FileNotFoundError(f'there is no file {path}')
         if kind not in TABLES: refuse(f'{path} is no table', f'Name a file that ends in {", ".join(TABLES)}')
-        if kind in _TEXTS: names, notes = _text_view(self, path, view, header)
+        if kind in _TEXTS: names, notes = _text_view(self, path, view, header, names)
         else: names = _file_view(self, path, view)
     elif module == 'duckdb':
         path = self.folder/f'{view}.parquet'
