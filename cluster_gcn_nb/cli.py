@@ -88,13 +88,17 @@ def table_options(
     dst:str=None, # where they end (default: by its name, or the second)
     weight:str=None, # their weights, or none (default: by its name)
     directed:bool=False, # keep the direction of edges instead of making each go both ways?
+    header:str=None, # do texts begin with a line of names, yes or no? (default: by what stands in it)
 ):
     "Options of commands that read tables."
 
 def all_options(
     given:dict, # some of those of table_options
 ) -> dict: # all of them, plain values
-    known = dict.fromkeys(('nodes', 'id', 'label', 'features', 'src', 'dst', 'weight'), None) | dict(directed=False)
+    names = 'nodes', 'id', 'label', 'features', 'src', 'dst', 'weight', 'header'
+    known = dict.fromkeys(names, None) | dict(directed=False)
+    if given.get('header') not in (None, 'yes', 'no'):
+        raise ValueError(f"header={given['header']!r} should be yes or no")
     if unknown := given.keys() - known.keys(): raise TypeError(f'there is no option {min(unknown)!r}')
     known |= given
     if known['nodes']: known['nodes'] = str(Path(known['nodes']).resolve())
@@ -117,7 +121,9 @@ def open_graph(
     "The graph of a command."
     from cluster_gcn_nb.load import load_graph
     options = all_options({key: config[key] for key in all_options({}) if key in config})
-    if options['features']: options['features'] = next(csv.reader([options['features']]))
+    if options['features']: options['features'] = next(csv.reader([options['features']], skipinitialspace=True))
+    if options['header']: options['header'] = options['header'] == 'yes'
+    if options['nodes'] and config.get('seed'): options['seed'] = config['seed']               # of the split
     if options['weight'] == 'none': options['weight'] = False
     options = {key: value for key, value in options.items() if value is not None and value != []}
     if not options['directed']: del options['directed']
@@ -135,11 +141,14 @@ def say(*text):
 
 def graph_of_run(config, folder, resume):
     "The graph to train on. Tables that are larger than the memory become a store in the folder of the run."
+    from cluster_gcn_nb.step import launched
     if not config['nodes'] or not config['memory']: return open_graph(config)
-    if folder is None: return open_graph(config, memory=config['memory'])
-    store = folder/'store'
-    if resume and store.is_dir(): return open_graph(dict(graph=store))
-    return open_graph(config, memory=config['memory'], store=store, num_parts=config['num_parts'], overwrite=True)
+    if folder is None or launched(): return open_graph(config, memory=config['memory'])
+    if resume and config.get('store'): return open_graph(dict(graph=config['store']))
+    store = folder.resolve()/'store'
+    data = open_graph(config, memory=config['memory'], store=store, num_parts=config['num_parts'], overwrite=True)
+    if hasattr(data, 'in_edges'): config['store'] = str(store)
+    return data
 
 # %% ../nbs/82_cli.ipynb #clusters-of
 def clusters_of(data, config):
@@ -180,7 +189,8 @@ def train_run(
     settings = settings_for(config['graph'], data.num_nodes, data.num_parts if is_store else config['num_parts'])
     config |= {key: value for key, value in settings.items() if config[key] is None}
     num_classes = count_classes(data) if isinstance(data, Data) else data.num_classes
-    if not num_classes: raise ValueError(f"{config['graph']} has no classes to learn: name their column, by label")
+    if not num_classes:
+        raise ValueError(f"{config['graph']} has no classes to learn: name their column, by label")
     if not data.num_features:
         raise ValueError(f"{config['graph']} has no features: a table of nodes needs columns of numbers")
     say(f"{config['graph']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, "
@@ -224,6 +234,7 @@ def resumes(
         print(f'there is no run to resume in {folder} yet: it begins', flush=True)     # a job that torchrun restarts
         return False
     before = read_config(folder)
+    if 'store' in before: config['store'] = before['store']
     for key, value in config.items():
         if value is None: config[key] = before.get(key)
         if key in free or before.get(key) == config[key]: continue
@@ -284,20 +295,22 @@ def finish(folder, config, model, data, history):
     if history.interrupted: raise KeyboardInterrupt
 
 # %% ../nbs/82_cli.ipynb #predict
+def _same_features(config):
+    "Arguments of load_graph that give a graph of tables the features of a run, scaled by the same numbers."
+    names, scaling = config.get('feature_names'), config.get('feature_scaling')
+    return dict(features=names, scaling=dict(zip(names, scaling))) if scaling else {}
+
 def graph_to_predict(run, config, graph, root, tables):
     "The run's own graph, or another one, with features as the run's: of the same names, scaled by the same numbers."
     if graph is None and not tables.get('nodes'):
         if 'graph' not in config: raise ValueError(f'{run} does not say which graph it is of; name one by --graph')
-        store = Path(run)/'store'
-        if store.is_dir(): return open_graph(dict(graph=store))
-        return open_graph(config | dict(root=root or config.get('root')))
+        if config.get('store'): return open_graph(dict(graph=config['store']))
+        return open_graph(config | dict(root=root or config.get('root')), **_same_features(config))
     found = dict(graph=graph_name(graph or config['graph']), root=root)
     if not tables.get('nodes'): return open_graph(found | all_options(tables))
-    earlier = {key: config[key] for key in ('id', 'src', 'dst', 'weight', 'directed') if key in config}
+    earlier = {key: config[key] for key in ('id', 'src', 'dst', 'weight', 'directed', 'header') if key in config}
     given = {key: value for key, value in tables.items() if value}
-    names, scaling = config.get('feature_names'), config.get('feature_scaling')
-    same = dict(features=names, scaling=dict(zip(names, scaling))) if scaling else {}
-    return open_graph(found | all_options(earlier | given), **same)
+    return open_graph(found | all_options(earlier | given), **_same_features(config))
 
 @console_command
 @delegates(table_options)

@@ -38,8 +38,10 @@ class Columns:
     scaling:dict|None=None
 
 # %% ../nbs/15_table_graph.ipynb #choose
-_STARTS = {'source', 'src', 'from', 'u', 'node1', 'id1', 'head', 'start', 'source_id', 'src_id', 'from_id'}
-_ENDS = {'target', 'dst', 'to', 'v', 'node2', 'id2', 'tail', 'end', 'target_id', 'dst_id', 'to_id'}
+_STARTS = {'source', 'src', 'from', 'u', 'node1', 'id1', 'head', 'start', 'source_id', 'src_id', 'from_id', 'sender',
+           'follower', 'parent'}
+_ENDS = {'target', 'dst', 'to', 'v', 'node2', 'id2', 'tail', 'end', 'target_id', 'dst_id', 'to_id', 'receiver',
+         'followee', 'child'}
 _IDS = {'id', 'node', 'node_id', 'nodeid', 'name', 'key', 'uid'}
 _LABELS = {'label', 'labels', 'class', 'y'}
 _WEIGHTS = {'weight', 'weights', 'w'}
@@ -59,13 +61,12 @@ def _useful(db, table):
 def _choose_ends(db, table, columns):
     "Names of the columns of edges."
     useful = _useful(db, table)
-    src = columns.src or _first(table, _STARTS)
-    dst = columns.dst or _first(table, _ENDS)
-    if src is None or dst is None or src == dst:
-        rest = [name for name in useful if name not in (columns.src, columns.dst)]
-        if len(rest) < (columns.src is None) + (columns.dst is None) or len(useful) < 2:
-            refuse(f'{table.source} has one column, {table.columns[0]!r}', 'An edge has two ends, in two columns')
-        src, dst = columns.src or rest.pop(0), columns.dst or rest.pop(0)
+    src = columns.src or _first(table, _STARTS, [columns.dst])
+    dst = columns.dst or _first(table, _ENDS, [src])
+    if len(useful) < 2: refuse(f'{table.source} has one column, {useful[0]!r}', 'An edge has two ends, in two columns')
+    if src is None: src = next(name for name in useful if name != dst)
+    after = useful[useful.index(src) + 1:] if src in useful else []
+    if dst is None: dst = next(name for name in [*after, *useful] if name != src)
     return src, dst
 
 def _choose_weight(db, table, ends, weight):
@@ -98,9 +99,21 @@ _FLOATS = {'FLOAT', 'DOUBLE'}
 def _as_id(table, column):
     "A column of ids in SQL, and their type. Whole numbers that are floats (as pandas makes them) are integers."
     name, kind = table.sql(column), table.type(column)
+    if kind in ('UBIGINT', 'HUGEINT', 'UHUGEINT'): return f'{name}::VARCHAR', 'VARCHAR'        # beyond 2^63
     if kind in _INTEGERS: return f'{name}::BIGINT', 'BIGINT'
-    if kind in _FLOATS: return f'CASE WHEN {name} = floor({name}) THEN {name}::BIGINT END', 'BIGINT'
+    if kind in _FLOATS: return f"CASE WHEN {name} <> 'nan' THEN {name}::BIGINT END", 'BIGINT'
+    if kind == 'JSON': return f"({name} ->> '$')", 'VARCHAR'
     return f'{name}::VARCHAR', 'VARCHAR'
+
+def _check_ids(db, table, column):
+    "Raise a `ValueError` for ids that are fractions, lists, or floats too large to be exact."
+    name, kind = table.sql(column), table.type(column)
+    if kind.endswith(']') or kind.startswith(('STRUCT', 'MAP')):
+        refuse(f'{table.source}: column {column!r} holds lists or objects', 'Ids are integers or texts')
+    if kind not in _FLOATS: return
+    odd = f"{name} <> 'nan' AND NOT ({name} = floor({name}) AND abs({name}) <= 9007199254740992)"
+    found = db.rows(f'SELECT {name} FROM {table.view} WHERE {odd} LIMIT 1')
+    if found: refuse(f'{table.source}: column {column!r} holds {found[0][0]!r}', 'Ids are integers or texts')
 
 class TableGraph(Patched):
     "A graph in the tables of a database. Raises `ValueError`."
@@ -129,6 +142,8 @@ class TableGraph(Patched):
             self.choose_columns()
         for table, what in ((self.edges, 'edges'), (self.nodes, 'nodes')):
             self.report += [f'{what}: {note}' for note in table.notes] if table else []
+        for column in (self.src, self.dst): _check_ids(db, self.edges, column)
+        if self.nodes: _check_ids(db, self.nodes, self.id_name)
         self.number_nodes()
         self.number_edges()
         self.describe_nodes()
@@ -156,8 +171,8 @@ class TableGraph(Patched):
         "The column of the nodes' ids: as the caller says, named like an end of the edges or like an id, or the first."
         if self.columns.id is not None: return self.columns.id
         useful = _useful(self.db, self.nodes)
-        return next((name for name in (self.src, self.dst) if name in useful), None) or \
-            next((name for name in useful if name.lower() in _IDS), useful[0])
+        same = [name for name in (self.src, self.dst) if name in useful and name.lower() not in _STARTS | _ENDS]
+        return next(iter(same + [name for name in useful if name.lower() in _IDS] + useful))
 
 # %% ../nbs/15_table_graph.ipynb #number-nodes
 @patch
@@ -168,7 +183,7 @@ def number_nodes(self:TableGraph):
         self.db.execute(f'CREATE TABLE ids AS SELECT i::INTEGER AS number, i AS id, i AS row FROM range({n}) AS r(i)')
     else:
         kind = self.nodes_of_table() if self.nodes else self.nodes_of_edges()
-        if kind == 'VARCHAR' and (self.nodes or self.edges).is_text and self.are_integers(): kind = 'BIGINT'
+        if kind == 'VARCHAR' and self.are_texts_of_file() and self.are_integers(): kind = 'BIGINT'
         self.db.execute(f"""CREATE TABLE ids AS SELECT (row_number() OVER (ORDER BY id) - 1)::INTEGER AS number, id, row
                             FROM (SELECT id::{kind} AS id, row FROM named) ORDER BY id""")
         self.db.execute('DROP TABLE named')
@@ -182,9 +197,15 @@ def number_nodes(self:TableGraph):
     self.report.append(f'nodes: {self.num_nodes:,}, {where}, {numbered}')
 
 @patch
+def are_texts_of_file(self:TableGraph):
+    "Were the ids read as text, or are they large integers? Integers may be among them."
+    table, names = (self.nodes, [self.id_name]) if self.nodes else (self.edges, [self.src, self.dst])
+    return table.is_text or all(table.type(name) in _INTEGERS | {'UHUGEINT'} for name in names)
+
+@patch
 def are_integers(self:TableGraph):
     "Are all ids written as integers are?"
-    return self.db.value("SELECT bool_and(regexp_full_match(id, '-?(0|[1-9][0-9]{0,17})')) FROM named")
+    return self.db.value("SELECT bool_and(regexp_full_match(id, '0|-?[1-9][0-9]{0,17}')) FROM named")
 
 @patch
 def nodes_of_edges(self:TableGraph):
@@ -334,17 +355,20 @@ class Feature:
 def _as_number(table, name):
     "A column as numbers in SQL; NULL where there is none. None if it cannot hold numbers."
     column, kind = table.sql(name), table.type(name)
+    if kind.endswith(']'): return None
     if table.is_text or kind in _FLOATS: return f"nullif(TRY_CAST({column} AS DOUBLE), 'nan')"
     return f'{column}::DOUBLE' if kind in _INTEGERS | {'BOOLEAN'} or kind.startswith('DECIMAL') else None
 
 def _numbers_of(db, table, name):
     "A column as features: one, or as many as there are numbers in its lists; none if it holds something else."
     kind, column = table.type(name), table.sql(name)
-    if not kind.endswith(']') or kind[:kind.index('[')] not in _INTEGERS | _FLOATS:
+    inner = kind[:kind.index('[')] if kind.endswith(']') else ''
+    if not (inner in _INTEGERS | _FLOATS or inner.startswith('DECIMAL')):
         number = _as_number(table, name)
         return [Feature(name, number)] if number else []
-    shortest, longest = db.rows(f'SELECT min(len({column})), max(len({column})) FROM {table.view}')[0]
-    if shortest != longest: return []
+    shortest, longest, rows, lists = db.rows(
+        f'SELECT min(len({column})), max(len({column})), count(*), count({column}) FROM {table.view}')[0]
+    if shortest != longest or rows != lists: return []
     return [Feature(f'{name}[{i}]', f'{column}[{i + 1}]::DOUBLE') for i in range(longest or 0)]
 
 def _columns_at_once(db):
@@ -388,15 +412,15 @@ def describe_nodes(self:TableGraph):
 def choose_features(self:TableGraph, rest):
     "Take the columns that the caller names, or all that hold numbers."
     table, named = self.nodes, self.columns.features
-    names = rest if named is None else list(named)
+    names = rest if named is None else _lists_whole(table, list(map(str, named)))
     candidates = [feature for name in names for feature in _numbers_of(self.db, table, name)]
     earlier, missing, scaled = self.columns.scaling, [], []
     for feature, (there, count, mean, deviation, low, high) in _measure(self.db, table, candidates):
-        if not count or (there > count and _has_words(self.db, table, feature.name)): continue
-        if np.isinf([low, high]).any():
-            refuse(f'{table.source}: column {feature.name!r} holds an infinite number', 'Correct it, or leave it out')
-        feature.fill = float(np.float32(mean))                      # the same whatever the order of the rows
-        if low < -1 or high > 1: feature.mean, feature.scale = feature.fill, float(np.float32(deviation)) or 1.
+        known = earlier is not None and feature.name in earlier
+        if not (count or known) or (there > count and _has_words(self.db, table, feature.name)): continue
+        if count and not np.isfinite(np.array([low, high, mean, deviation], np.float32)).all():
+            refuse(f'{table.source}: column {feature.name!r} holds an infinite or a too large number', 'Correct it')
+        if count: _scale(feature, mean, deviation, low, high)
         if earlier: feature.mean, feature.scale, feature.fill = _earlier(earlier, feature.name)
         if feature.scale != 1: scaled.append(feature.name)
         if count < self.num_nodes: missing.append(f'{self.num_nodes - count:,} of {feature.name!r}')
@@ -406,6 +430,16 @@ def choose_features(self:TableGraph, rest):
     if named is not None and left:
         refuse(f'{table.source}: column {left[0]!r} does not hold numbers', 'Name others as features')
     self.report_features(scaled, missing, left)
+
+def _scale(feature, mean, deviation, low, high):
+    "By its statistics, in the precision of features: the same whatever the order of the rows."
+    feature.fill = float(np.float32(mean))
+    if low < -1 or high > 1: feature.mean, feature.scale = feature.fill, float(np.float32(deviation)) or 1.
+
+def _lists_whole(table, names):
+    "Names of columns, where `x[0]`, `x[1]`, ... may stand for a column `x` of lists."
+    whole = [name if name in table.columns else name.rpartition('[')[0] or name for name in names]
+    return list(dict.fromkeys(whole))
 
 def _earlier(scaling, name):
     "Mean, scale and fill of a feature in an earlier graph."
@@ -436,8 +470,9 @@ def describe_labels(self:TableGraph, label):
     column, number = table.sql(label), _as_number(table, label)
     value = f"nullif({column}::VARCHAR, '')"
     fractions = f'{number} IS NULL OR {number} <> floor({number})' if number else 'true'
+    zeros = f"regexp_matches({value}, '^-?0[0-9]')"                # 007 is a name
     labelled, kinds, words, odd = self.db.rows(f"""SELECT count({value}), count(DISTINCT {value}),
-        count(*) FILTER (WHERE {value} IS NOT NULL AND {number or 'NULL'} IS NULL),
+        count(*) FILTER (WHERE {value} IS NOT NULL AND ({number or 'NULL'} IS NULL OR {zeros})),
         count(*) FILTER (WHERE {value} IS NOT NULL AND ({fractions})) FROM {table.view}""")[0]
     if not labelled: refuse(f'{table.source}: column {label!r} is empty', 'Name another one as label')
     if words and kinds > 20 and kinds > labelled / 2:

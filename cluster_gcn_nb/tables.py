@@ -27,6 +27,9 @@ def database_errors(
 ) -> Iterator[None]:
     "DuckDB's errors become a `ValueError` of one line."
     try: yield
+    except (duckdb.InterruptException, RuntimeError) as error:
+        if 'interrupt' in str(error).lower(): raise KeyboardInterrupt from None
+        raise
     except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException): raise      # a mistake of ours
     except duckdb.Error as error:
         text = str(error)
@@ -37,7 +40,8 @@ def database_errors(
             number, line, reason = found.groups()
             if reason.startswith('Expected Number of Columns'):
                 reason = 'It should have {} columns, not {}'.format(*re.findall(r'\d+', reason))
-            refuse(f'{name}: line {number} reads {line.strip()[:60]!r}', reason.strip())
+            where = 'a line' if number == '0' else f'line {number}'
+            refuse(f'{name}: {where} reads {line.strip()[:60]!r}', reason.strip())
         if 'No space left' in text: raise OSError(errno.ENOSPC, 'no space left for temporary files of tables') from None
         if 'OutOfMemory' in type(error).__name__:
             refuse(f'there is too little memory to read {name}', 'Give more, by memory=')
@@ -65,8 +69,8 @@ class Table:
     is_text:bool      # has each column been read as text?
     notes:list[str]   # what had to be guessed, in lines for the user
 
-    def type(self, column:str) -> str: # DuckDB's
-        return self.types[self.columns.index(column)]
+    def type(self, column:str) -> str: # DuckDB's; raises as sql
+        return self.types[int(self.sql(column)[1:])]
 
     def sql(self,
         column:str, # the user's name
@@ -119,6 +123,7 @@ class Database(Patched):
 
 # %% ../nbs/13_tables.ipynb #layout
 _SEPARATORS = '\t', ',', ';', '|'
+_HEAD = 1000            # lines that are looked at
 
 @dataclass
 class Layout:
@@ -137,10 +142,12 @@ def _split(lines, separator):
 
 def _separator(lines):
     "What cuts all lines into equally many fields, the most of them; if nothing does, what cuts the first two lines."
+    if len(lines) >= _HEAD: lines = lines[:-1]          # the last one may end inside a quoted field
     for some in (lines, lines[:2]):
         found, most = None, 1
         for separator in _SEPARATORS:
-            widths = {len(row) for row in _split(some, separator)}
+            rows = _split(some, separator)
+            widths = {len(row) for row in (rows[:-1] if len(some) == _HEAD - 1 else rows)}
             if len(widths) == 1 and max(widths) > most: found, most = separator, max(widths)
         blanks = {len(row) for row in _split(some, None)}
         if found or (len(blanks) == 1 and blanks != {1}): break
@@ -159,14 +166,16 @@ def _is_number(text):
 
 def _is_header(first, rows):
     "Is the first row one of names?"
-    if any(_is_number(text) for text in first): return False
     below = list(zip_longest(*rows, fillvalue=''))
     numeric = [any(column) and all(_is_number(text) or not text for text in column) for column in below]
-    if any(numeric): return True
+    if any(is_numeric and not _is_number(text) for is_numeric, text in zip(numeric, first)): return True
+    if any(_is_number(text) for text in first): return False
     apart = [re.sub('([a-z])([A-Z])', r'\1 \2', text).lower() for text in first]
     words = {word for text in apart for word in re.split(r'[^a-z0-9]+', text)}
     again = any(text in column for text, column in zip(first, below))
     return bool(words & _WORDS) and not again
+
+_COMMENT = r'\s*(#\s|#\W*$|%|$)'           # `#love` is a name
 
 def layout_of(
     lines:list[str], # the first ones, without line ends
@@ -176,12 +185,12 @@ def layout_of(
 ) -> tuple[Layout, list]: # and notes for the user
     "The layout of a text. Raises `ValueError` if there is no row."
     notes, comments = [], 0
-    while comments < len(lines) and re.match(r'\s*([#%]|$)', lines[comments]): comments += 1
+    while comments < len(lines) and re.match(_COMMENT, lines[comments]): comments += 1
     lines = [re.sub('^\ufeff', '', line) for line in lines[comments:]]
     if comments: notes.append(f'{comments} lines of comments (# or %) before the first row')
     if not lines: refuse(f'{name} has no rows', 'Is it empty, or are all of its lines comments?')
     separator = _separator(lines)
-    if separator is None: lines = [line for line in lines if not re.match(r'\s*[#%]', line)]
+    if separator is None: lines = [line for line in lines if not re.match(_COMMENT, line)]
     rows = _split(lines, separator)
     widths = sorted({len(row) for row in rows})
     if separator is None and len(widths) > 1 and all(_is_number(text) for row in rows for text in row):
@@ -220,22 +229,38 @@ def _plain_path(db, path, name):
 
 _UNSPLIT = "auto_detect=false, header=false, delim=E'\\x01', quote='', escape='', comment=''"
 
+def _same_line_ends(db, path):
+    "A text whose lines end in one way; a copy of one where a CSV of `\\r\\n` has texts with `\\n` in them."
+    if path.suffix.lower() in ('.gz', '.zst'): return path
+    with open(path, 'rb') as file:
+        if b'\r\n' not in file.read(2**16): return path
+        file.seek(0)
+        while (chunk := file.read(2**20) + file.readline()) and chunk.count(b'\n') == chunk.count(b'\r\n'): pass
+        if not chunk: return path
+        file.seek(0)
+        copy = db.folder/f'lines{len(list(db.folder.iterdir()))}{path.suffix}'
+        with open(copy, 'wb') as out:
+            while chunk := file.read(2**20) + file.readline(): out.write(chunk.replace(b'\r\n', b'\n'))
+    return copy
+
 def _text_view(db, path, view, header, names):
     "A view of a text, all of whose columns are texts. Returns names, and notes for the user."
-    file = _plain_path(db, path, str(path))
+    file = _plain_path(db, _same_line_ends(db, path), str(path))
     lines = f"read_csv({file}, {_UNSPLIT}, columns={{'line': 'VARCHAR'}})"
-    first = [line or '' for line, in db.rows(f'FROM {lines} LIMIT 1000')]
+    first = [line or '' for line, in db.rows(f'FROM {lines} LIMIT {_HEAD}')]
     layout, notes = layout_of(first, str(path), header, names)
     if layout.separator is None:
         width = layout.width
         skipped = f"read_csv({file}, {_UNSPLIT}, skip={layout.skip}, columns={{'line': 'VARCHAR'}})"
         fields = ', '.join(f"f[{i + 1}] AS c{i}" for i in range(width))
+        source = literal(str(path)).replace(chr(10), ' ')
         wrong = ("error('CSV Error on Line: 0\n Original Line: ' || l || "
-                 f"'\n Expected Number of Columns: {width} Found: ' || len(f))")
+                 f"'\n Expected Number of Columns: {width} Found: ' || len(f) || ' file = ' || {source})")
+        db.sources[str(path)] = str(path)
         db.execute(f"""CREATE VIEW {view} AS SELECT {fields} FROM (
                        SELECT CASE WHEN len(f) = {width} THEN f ELSE {wrong} END AS f FROM (
                            SELECT trim(line, E' \\t\\r') AS l, regexp_split_to_array(l, '[ \\t]+') AS f FROM {skipped}
-                           WHERE NOT regexp_matches(line, '^\\s*([#%].*)?$')))""")
+                           WHERE NOT regexp_matches(line, {literal('^' + _COMMENT)})))""")
     else:
         columns = ', '.join(f"'c{i}': 'VARCHAR'" for i in range(layout.width))
         separator = literal(layout.separator)
@@ -254,7 +279,8 @@ def _file_view(db, path, view):
     "A view of a Parquet or JSON file. Returns names."
     file = _plain_path(db, path, str(path))
     if file_kind(path) == '.parquet': return _alias(db, f'read_parquet({file})', view)
-    return _alias(db, f"read_json({file}, dateformat='-', timestampformat='-')", view)
+    options = "dateformat='-', timestampformat='-', map_inference_threshold=-1, sample_size=-1"
+    return _alias(db, f'read_json({file}, {options})', view)
 
 def _alias(db, rows, view):
     "A view of some rows, with columns `c0`, `c1`, ... Returns the names that they had."
@@ -263,31 +289,49 @@ def _alias(db, rows, view):
     return names
 
 # %% ../nbs/13_tables.ipynb #memory
-def _is_missing(value): return value is None or (not isinstance(value, str) and np.ndim(value) == 0 and value != value)
+def _is_missing(value):
+    if isinstance(value, (str, list, tuple, np.ndarray)): return False
+    return value is None or type(value).__name__ in ('NAType', 'NaTType') or value != value
 
 def _column(values):
     "A column as NumPy has it: numbers, or texts and None; several columns for lists of numbers."
-    array = np.asarray(values)
-    if array.dtype.kind in 'biuf' and array.ndim in (1, 2): return array
+    array = values if isinstance(values, np.ndarray) else _objects(values)
+    if array.dtype.kind in 'biuf' and array.ndim in (1, 2):
+        kind = array.dtype.kind + str(min(max(array.dtype.itemsize, 4 if array.dtype.kind == 'f' else 1), 8))
+        return array.astype(np.dtype(kind))
     if array.dtype.kind in 'Mm': array = np.datetime_as_string(array) if array.dtype.kind == 'M' else array.astype(str)
     values = array.tolist()
     if values and all(isinstance(value, (list, tuple, np.ndarray)) for value in values):
-        return np.asarray(values, float)
+        try: return np.asarray(values, float)
+        except (TypeError, ValueError): refuse('a column holds lists of different lengths', 'Leave it out')
     missing = np.array([_is_missing(value) for value in values], bool)
     there = {type(value) for value, no in zip(values, missing) if not no}
+    is_large = any(type(value) is int and abs(value) > 2**53 for value in values)       # too large for a float
     for kinds, dtype in (({int}, np.int64), ({int, float}, np.float64)):
-        if not there or not there <= kinds: continue
+        if not there or not there <= kinds or (is_large and float in kinds): continue
         with suppress(OverflowError):
             return np.ma.array(np.array([0 if no else v for v, no in zip(values, missing)], dtype), mask=missing)
     texts = np.empty(len(values), object)
-    texts[:] = [None if no or str(value) in ('NaT', '<NA>') else str(value) for value, no in zip(values, missing)]
+    texts[:] = [None if no else _text(value) for value, no in zip(values, missing)]
     return texts
 
-def _columns_of(given):
+def _objects(values):
+    "A list as an array of its objects; a tensor or a column of another library as its own array."
+    if hasattr(values, 'detach'): values = values.detach().cpu()
+    if hasattr(values, '__array__'): return np.asarray(values)
+    array = np.empty(len(values), object)
+    array[:] = list(values)
+    return array
+
+def _text(value): return value.decode(errors='replace') if isinstance(value, bytes) else str(value)
+
+def _columns_of(given, what):
     "Names and columns of a table in memory; of pandas with the index, if it has a name."
     kind = f'{type(given).__module__.split(".")[0]}.{type(given).__name__}'
     if kind == 'pandas.DataFrame':
-        if any(name is not None for name in given.index.names): given = given.reset_index()
+        numbers = given.index.nlevels == 1 and given.index.dtype.kind in 'iu'
+        is_named = any(name is not None for name in given.index.names)
+        if is_named or (what == 'nodes' and not numbers): given = given.reset_index()
         return given.columns, [given.iloc[:, i].to_numpy() for i in range(given.shape[1])]
     if kind == 'polars.LazyFrame': given = given.collect()
     if kind.startswith('polars.'):
@@ -297,11 +341,11 @@ def _columns_of(given):
     if isinstance(given, Mapping): return list(given), list(given.values())
     refuse(f'a {type(given).__name__} is no table', 'Give a path, a DataFrame, or a dict of arrays', TypeError)
 
-def _memory_view(db, given, view):
+def _memory_view(db, given, view, what):
     "A view of a table in memory. Returns names."
     names:list[str] = []
     columns:dict[str, np.ndarray] = {}
-    for name, values in zip(*_columns_of(given)):
+    for name, values in zip(*_columns_of(given, what)):
         column = _column(values)
         several = [column] if column.ndim == 1 else list(column.T)
         for i, part in enumerate(several):
@@ -310,10 +354,19 @@ def _memory_view(db, given, view):
     lengths = {name: len(column) for name, column in zip(names, columns.values())}
     if len(set(lengths.values())) > 1:
         refuse(f'columns have different lengths: {lengths}', 'Give one value for each row')
-    db.connection.register(view, columns)
+    if not lengths: refuse('a table has no columns', 'Is it empty?')
+    with database_errors({}): db.connection.register(view, columns)
     return names
 
 # %% ../nbs/13_tables.ipynb #table
+def _plain_types(relation):
+    "A relation of DuckDB; integers of 128 bits, which Parquet lacks, as texts."
+    if not hasattr(relation, 'project'):
+        refuse('a connection of DuckDB is no table', "Give a relation: connection.sql('...')")
+    columns = [f'{quoted(name)}::VARCHAR AS {quoted(name)}' if 'HUGEINT' in str(kind) else quoted(name)
+               for name, kind in zip(relation.columns, relation.types)]
+    return relation.project(', '.join(columns))
+
 @patch
 def table(self:Database,
     given:Any, # a path; a DataFrame of pandas or polars, a table of Arrow, a relation of DuckDB, a dict of arrays
@@ -333,11 +386,11 @@ def table(self:Database,
         else: names = _file_view(self, path, view)
     elif module == 'duckdb':
         path = self.folder/f'{view}.parquet'
-        with database_errors({'': name}): given.to_parquet(str(path))
+        with database_errors({'': name}): _plain_types(given).to_parquet(str(path))
         names = _file_view(self, path, view)
     elif module == 'pyarrow':
         self.connection.register(f'{view}_arrow', given)
         names = _alias(self, f'{view}_arrow', view)
-    else: names = _memory_view(self, given, view)
+    else: names = _memory_view(self, given, view, what)
     types = [row[1] for row in self.rows(f'DESCRIBE FROM {view}')]
     return Table(view, name, _distinct(names), types, kind in _TEXTS, notes)
