@@ -70,7 +70,9 @@ def _write_store(edges, graph, path, num_parts, memory, overwrite):
     "A GraphStream or mapped `Data` as a ClusterStore; `edges` is the same graph without its nodes."
     with temporary_folder(path) as place:
         rough = ClusterStore.write(edges, None, place/'rough', memory=memory)
-        partition = partition_graph(rough, num_parts or max(rough.num_nodes // 1000, 1), method='streaming')
+        parts = num_parts or max(rough.num_nodes // 1000, 1)
+        less = dict(kept=1) if rough.num_nodes > 10**6 else {}          # METIS sees half as much: it would take the most
+        partition = partition_graph(rough, parts, method='streaming', **less)
         if isinstance(graph, GraphStream): graph.edges = rough.edge_pieces
         return ClusterStore.write(graph, partition, path, memory=memory, overwrite=overwrite)
 
