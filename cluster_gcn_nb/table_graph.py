@@ -37,6 +37,18 @@ class Columns:
     # mean, scale and fill of each feature by name, as feature_scaling of an earlier graph has them; None: of this one
     scaling:dict|None=None
 
+    def __post_init__(self):
+        for key in ('src', 'dst', 'id', 'label', 'weight'):
+            value = getattr(self, key)
+            is_name = value is None or isinstance(value, str) or (key == 'weight' and value is False)
+            if not is_name: refuse(f'{key}={value!r} is no name of a column', 'Give it as a text')
+        n, shares = self.num_nodes, np.asarray(self.split)
+        if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1):
+            refuse(f'num_nodes={n!r} is impossible', 'Give a whole number from 1')
+        if shares.shape != (2,) or not 0 < shares[0] <= shares.sum() <= 1:
+            refuse(f'split={self.split!r} is impossible', 'Give two shares, such as (.6, .2)')
+        if isinstance(self.features, str): self.features = [self.features]
+
 # %% ../nbs/15_table_graph.ipynb #choose
 _STARTS = {'source', 'src', 'from', 'u', 'node1', 'id1', 'head', 'start', 'source_id', 'src_id', 'from_id', 'sender',
            'follower', 'parent'}
@@ -520,8 +532,6 @@ def describe_split(self:TableGraph, masks, split):
     if self.label_kind is None: return
     self.part = None
     train, val = self.columns.split
-    if not 0 < train <= train + val <= 1:
-        refuse(f'split={train, val} is impossible', 'Give two shares, such as (.6, .2)')
     self.report.append(f'split: by chance, {train:.0%} of each class for training, {val:.0%} for validation, '
                        f'the others for test (split=, seed={self.columns.seed})')
 

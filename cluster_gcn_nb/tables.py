@@ -389,7 +389,7 @@ def table(self:Database,
         with database_errors({'': name}): _plain_types(given).to_parquet(str(path))
         names = _file_view(self, path, view)
     elif module == 'pyarrow':
-        self.connection.register(f'{view}_arrow', given)
+        with database_errors({'': name}): self.connection.register(f'{view}_arrow', given)
         names = _alias(self, f'{view}_arrow', view)
     else: names = _memory_view(self, given, view, what)
     types = [row[1] for row in self.rows(f'DESCRIBE FROM {view}')]
