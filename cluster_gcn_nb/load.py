@@ -71,7 +71,7 @@ def _write_store(edges, graph, path, num_parts, memory, overwrite):
     with temporary_folder(path) as place:
         rough = ClusterStore.write(edges, None, place/'rough', memory=memory)
         parts = num_parts or max(rough.num_nodes // 1000, 1)
-        less = dict(kept=1) if rough.num_nodes > 10**6 else {}          # METIS sees half as much: it would take the most
+        less:dict = dict(kept=1) if rough.num_nodes > 10**6 else {}    # METIS would take the most memory
         partition = partition_graph(rough, parts, method='streaming', **less)
         if isinstance(graph, GraphStream): graph.edges = rough.edge_pieces
         return ClusterStore.write(graph, partition, path, memory=memory, overwrite=overwrite)
