@@ -291,7 +291,8 @@ def finish(folder, config, model, data, history):
         say(f'results are in {folder}')
     def show(r): return ', '.join(f'{k} {r[k]:.4f}' for k in ('train', 'val', 'test'))
     if history: say(f'{history.score} after {len(history)} epochs: {show(history[-1])}')
-    if history.best: say(f'best validation in epoch {history.best["epoch"]}: {show(history.best)}')
+    best = history.best
+    if best: say(f'best validation in epoch {best["epoch"]}, whose weights are kept: {show(best)}')
     if history.interrupted: raise KeyboardInterrupt
 
 # %% ../nbs/82_cli.ipynb #predict

@@ -11,7 +11,7 @@ import codecs, csv, errno, glob, gzip, importlib, io, pickle, re, warnings, zipf
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from numbers import Integral
 from pathlib import Path
@@ -37,6 +37,7 @@ class RawGraph:
     nodes:dict|None=None    # arrays with a row for each node: 'id', 'x' (also sparse), 'y', 'train_mask' and others
     directed:bool|None=None # False: each edge goes both ways and stands once; None: the format does not say
     fields:dict=field(default_factory=dict) # of the whole graph: lists 'class_names' and 'feature_names'
+    first:int=0             # what the file calls node 0: some count from 1
 
     def __post_init__(self):
         _check_edges(self.edges, self.num_nodes)
@@ -187,7 +188,7 @@ def _read_mtx(path):
     if 'complex' in banner or not {'general', 'symmetric'} & set(banner):
         refuse(f'it is declared as {" ".join(banner[2:])}', 'An adjacency matrix is real, and general or symmetric')
     if b'\0' in content: refuse('it holds bytes of zero', 'It is damaged')
-    return from_matrix(scipy.io.mmread(io.BytesIO(content + b'\n')))
+    return replace(from_matrix(scipy.io.mmread(io.BytesIO(content + b'\n'))), first=1)
 
 # %% ../nbs/14_formats.ipynb #metis
 @dataclass
@@ -248,7 +249,7 @@ def _read_metis(path):
     if len(ends) and weight.min() < 1: refuse('the weight of an edge is 0', 'METIS takes integers from 1')
     graph = from_matrix(sp.coo_array((weight, (row, ends - 1)), shape=(n, n)))
     if graph.directed is None: refuse('an edge stands in the line of one end only', 'METIS reads undirected graphs')
-    return RawGraph(graph.edges, n, _metis_columns(header, columns), directed=False)
+    return RawGraph(graph.edges, n, _metis_columns(header, columns), directed=False, first=1)
 
 def _metis_columns(header, columns):
     "The columns of nodes by name; several weights make one column [n, k]."

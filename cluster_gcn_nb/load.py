@@ -27,16 +27,20 @@ from .tables import TABLES, Database, file_kind
 def _table_graph(db, graph, nodes, columns):
     "Tables, or a `RawGraph`, as a `TableGraph`."
     if not isinstance(graph, RawGraph): return TableGraph(db, graph, nodes, columns)
-    if nodes is not None: refuse('this graph has its nodes with it', 'Leave nodes out')
     if graph.directed is False: columns.directed = False
+    edges = dict(graph.edges)
+    if graph.first: edges |= {end: edges[end] + graph.first for end in ('source', 'target')}
+    if nodes is not None:
+        if graph.nodes: refuse(f'this graph says itself what its nodes are: {", ".join(graph.nodes)}', 'Leave nodes out')
+        return TableGraph(db, edges, nodes, columns)
     rows = dict(graph.nodes or {})
     arrays = {key: rows.pop(key) for key in list(rows) if rows[key].ndim > 1 or sp.issparse(rows[key])}
-    if rows or arrays:
-        if 'id' not in rows: rows['id'] = np.arange(graph.num_nodes or 0)
-        columns.id = 'id'
-        return TableGraph(db, graph.edges, rows, columns, arrays, graph.fields)
+    if rows or arrays or graph.first:
+        if 'id' not in rows: rows['node'] = np.arange(graph.first, (graph.num_nodes or 0) + graph.first)
+        columns.id = 'id' if 'id' in rows else 'node'
+        return TableGraph(db, edges, rows, columns, arrays, graph.fields)
     if columns.num_nodes is None: columns.num_nodes = graph.num_nodes
-    return TableGraph(db, graph.edges, None, columns, None, graph.fields)
+    return TableGraph(db, edges, None, columns, None, graph.fields)
 
 # %% ../nbs/34_load.ipynb #door
 _IN_PYTHON = 'pandas', 'polars', 'pyarrow', 'duckdb', '_duckdb'

@@ -345,7 +345,7 @@ def no_edge(self:TableGraph, rows, unknown):
     if not unknown: return f'{self.edges.source} has no edge between two nodes in its {rows:,} rows'
     end = self.db.value(f'SELECT min({self.edges.sql(self.src)}::VARCHAR) FROM {self.edges.view}')
     node = self.db.value('SELECT min(id::VARCHAR) FROM ids')
-    return (f'no edge joins two known nodes: column {self.src!r} of {self.edges.source} has {end!r}, '
+    return (f'no edge joins two known nodes: column {self.src!r} of {self.edges.source} has {end[:60]!r}, '
             f'column {self.id_name!r} of the nodes {node!r}')
 
 # %% ../nbs/15_table_graph.ipynb #describe
