@@ -31,7 +31,7 @@ def _table_graph(db, graph, nodes, columns):
     edges = dict(graph.edges)
     if graph.first: edges |= {end: edges[end] + graph.first for end in ('source', 'target')}
     if nodes is not None:
-        if graph.nodes: refuse(f'this graph says itself what its nodes are: {", ".join(graph.nodes)}', 'Leave nodes out')
+        if graph.nodes: refuse(f'the graph has columns of nodes itself: {", ".join(graph.nodes)}', 'Leave nodes out')
         return TableGraph(db, edges, nodes, columns)
     rows = dict(graph.nodes or {})
     arrays = {key: rows.pop(key) for key in list(rows) if rows[key].ndim > 1 or sp.issparse(rows[key])}
