@@ -12,9 +12,10 @@ __all__ = ['SETTINGS', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'co
 import csv, os, sys
 from contextlib import contextmanager
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from fastcore.meta import delegates
-from fastcore.script import Param, anno_parser
+from fastcore.script import anno_parser
 
 if __name__ == '__main__' and '__file__' in globals():         # python -m: go on in the module, not in its copy
     from cluster_gcn_nb import cli
@@ -45,14 +46,14 @@ def spelled(
     names = [name.replace('_', '-'), '--' + name[2:].replace('-', '_')] if word.startswith('--') else []
     return '='.join([next((n for n in names if n in known), name), *value])
 
-_GRAPH = Param('a dataset (Debian, DebianTags, Cora, CiteSeer, PubMed, ogbn-arxiv, ...), a file, a table of edges, '
-               'or the folder of a store', str, opt=False, nargs='?')
-
 def console_command(f):
-    "The function; its `command` takes the arguments from the command line."
+    "The function; its `command` takes the arguments from the command line. A first one without a name is the graph."
     def command():
         parser = anno_parser(f)
-        options = vars(parser.parse_args([spelled(word, parser.format_help()) for word in sys.argv[1:]]))
+        words = [spelled(word, parser.format_help()) for word in sys.argv[1:]]
+        takes_graph = next(iter(signature(f).parameters)) == 'graph'
+        if takes_graph and words and not words[0].startswith('-'): words.insert(0, '--graph')
+        options = vars(parser.parse_args(words))
         return f(**{k: v for k, v in options.items() if k not in ('pdb', 'xtra')})
     f.command = command
     return f
@@ -246,7 +247,7 @@ def resumes(
 @console_command
 @delegates(table_options)
 def cluster_gcn_train(
-    graph:_GRAPH='Debian',
+    graph:str='Debian', # comes first: a dataset (Debian, Cora, ogbn-arxiv, ...), a file or table, a store's folder
     root:str=None, # folder with the files of datasets (default: $CLUSTER_GCN_DATA, or a cache folder)
     num_parts:int=None, # clusters to cut the graph into (this and the next defaults: by the graph)
     batch_size:int=None, # clusters in a batch (of each process, under torchrun)
@@ -342,7 +343,7 @@ def cluster_gcn_predict(
 @console_command
 @delegates(table_options)
 def cluster_gcn_stats(
-    graph:_GRAPH='Debian',
+    graph:str='Debian', # comes first: a dataset (Debian, Cora, ogbn-arxiv, ...), a file or table, a store's folder
     root:str=None, # folder with the files of datasets (default: $CLUSTER_GCN_DATA, or a cache folder)
     **kwargs
 ):
@@ -386,7 +387,7 @@ def write_report(
 @console_command
 @delegates(table_options)
 def cluster_gcn_partition(
-    graph:_GRAPH='Debian',
+    graph:str='Debian', # comes first: a dataset (Debian, Cora, ogbn-arxiv, ...), a file or table, a store's folder
     num_parts:str='auto', # clusters to cut the graph into, or auto
     method:str='metis', # partitioner: metis, kaminpar, streaming or random
     recursive:bool=False, # METIS by halving again and again?
