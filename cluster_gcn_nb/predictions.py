@@ -20,6 +20,7 @@ from .core import atomic_write, temporary_folder
 from .graphs import MASKS, as_graph, label_kind, refuse
 from .metrics import check_logits
 from .step import labels_of
+from .tables import literal, quoted
 
 # %% ../nbs/63_predictions.ipynb #names
 def class_names(
@@ -223,8 +224,6 @@ def _write_csv(path, table):
         for columns in _pieces(table): rows.writerows(zip(*map(_cells, columns)))
 
 # %% ../nbs/63_predictions.ipynb #parquet
-def _quoted(name): return '"' + name.replace('"', '""') + '"'
-
 _SQL = dict(b='BOOLEAN', i='BIGINT', u='UBIGINT', f='DOUBLE')           # by the kind of a NumPy dtype
 
 def _sql_type(column):
@@ -257,13 +256,13 @@ def _duckdb_in(folder, path, num_columns):
 
 def _copy(connection, query, path, size):
     "The result of a query as a Parquet file, in groups of `size` rows."
-    target = str(path).replace("'", "''")
-    connection.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet, ROW_GROUP_SIZE {size}, USE_TMP_FILE false)")
+    options = f'FORMAT parquet, ROW_GROUP_SIZE {size}, USE_TMP_FILE false'
+    connection.execute(f'COPY ({query}) TO {literal(str(path))} ({options})')
 
 def _write_parquet(tmp, table, path):
     "Each piece as a file in a temporary folder beside `path`, then all of them as one."
     types = [_sql_type(column) for column in table.values()]
-    columns = [f'CAST(c{i} AS {sql_type}) AS {_quoted(name)}' for i, (name, sql_type) in enumerate(zip(table, types))]
+    columns = [f'CAST(c{i} AS {sql_type}) AS {quoted(name)}' for i, (name, sql_type) in enumerate(zip(table, types))]
     size = min(max(2**20 // len(table), 2**11), 100_000)
     with temporary_folder(path) as folder, _duckdb_in(folder, path, len(table)) as connection:
         for number, pieces in enumerate(_pieces(table, size)):
@@ -271,8 +270,8 @@ def _write_parquet(tmp, table, path):
             connection.register('piece', arrays)
             _copy(connection, f"SELECT {', '.join(columns)} FROM piece", folder/f'{number:09}.parquet', size)
             connection.unregister('piece')
-        parts = f'{glob.escape(str(folder))}/*.parquet'.replace("'", "''")
-        _copy(connection, f"SELECT * FROM read_parquet('{parts}')", tmp, size)
+        parts = literal(f'{glob.escape(str(folder))}/*.parquet')
+        _copy(connection, f'SELECT * FROM read_parquet({parts})', tmp, size)
 
 # %% ../nbs/63_predictions.ipynb #write
 def write_table(
