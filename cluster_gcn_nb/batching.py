@@ -16,11 +16,11 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
-from .core import Patched
+from .core import Patched, refuse
 from .datasets import count_classes
 from .memory import buffers
 from .partition import Partition, cached_partition, from_assignment, partition_graph
-from .graphs import as_graph, field_levels, refuse
+from .graphs import as_graph, field_levels
 from .sparse import (csr_tensor, is_symmetric, join, join_rows, scipy_csr, sort_edges, sparse_rows,
                                    transpose, version)
 

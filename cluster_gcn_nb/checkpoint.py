@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 import cluster_gcn_nb
-from .core import atomic_write
-from .graphs import refuse
+from .core import atomic_write, refuse
 
 # %% ../nbs/43_checkpoint.ipynb #write
 _MAGIC = b'cluster_gcn_nb checkpoint 1\n'

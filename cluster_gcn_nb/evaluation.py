@@ -9,7 +9,8 @@ __all__ = ['graph_and_labels', 'scores_of', 'evaluate', 'score_graph']
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .graphs import MASKS, as_graph, refuse
+from .core import MASKS, refuse
+from .graphs import as_graph
 from .inference import Prediction
 from .metrics import Scores, score
 from .ranks import join

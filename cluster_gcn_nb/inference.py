@@ -17,8 +17,8 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 import cluster_gcn_nb
 from .checkpoint import numerics, structure, warn_if_moved, weights_id
-from .core import Patched, atomic_write, disk_errors, leftovers, new_array, open_locked, temporary_folder
-from .graphs import refuse
+from .core import (
+    Patched, atomic_write, disk_errors, leftovers, new_array, open_locked, refuse, temporary_folder)
 from cluster_gcn_nb.layerwise import (
     Block, BlockSizes, LayerRows, first_rows, next_rows, no_autocast, numpy_dtype, scale_layers, steps_of, try_out,
     variants_of)

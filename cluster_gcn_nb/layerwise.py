@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn.models.basic_gnn import BasicGNN
-from .core import Patched
-from .graphs import refuse
+from .core import Patched, refuse
 from .memory import OwnMemory, as_tensor, map_private
 from .model import GCN, NORMS, degree_and_diagonal, entry_scales
 from .source import DataSource, Source

@@ -12,10 +12,10 @@ import numpy as np
 import scipy.sparse as sp
 from fastcore.meta import delegates
 from torch_geometric.data import Data
-from .core import temporary_folder
+from .core import refuse, temporary_folder
 from .datasets import dataset_name, load_dataset
 from .formats import RawGraph, from_matrix, from_networkx, looks_like, read_graph
-from .graphs import as_graph, refuse
+from .graphs import as_graph
 from .memory import own_memory, parse_memory, show_memory
 from .partition import partition_graph
 from .store import ClusterStore

@@ -8,7 +8,7 @@ __all__ = ['METRICS', 'Scores', 'check_logits', 'check_metric', 'score']
 # %% ../nbs/41_metrics.ipynb #imports
 from typing import Literal, NamedTuple
 from torch import Tensor
-from .graphs import refuse
+from .core import refuse
 
 # %% ../nbs/41_metrics.ipynb #scores
 class Scores(NamedTuple):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from .graphs import refuse
+from .core import refuse
 from .sparse import check_constant, checked, csr_tensor, spmm, to_adj_t, transpose, version
 
 # %% ../nbs/40_model.ipynb #norms

@@ -15,9 +15,9 @@ import torch
 from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
-from .core import Patched, atomic_write
+from .core import Patched, atomic_write, refuse
 from .datasets import count_classes
-from .graphs import as_edge_index, as_graph, as_labels, as_numbers, refuse
+from .graphs import as_edge_index, as_graph, as_labels, as_numbers
 from .memory import parse_memory
 from .partitioners import METHODS
 from .prepare import at_most_a_share, check_num_parts, check_whole, cut_linked, integer_weights

@@ -13,8 +13,7 @@ import numpy as np
 import pymetis
 import scipy.sparse as sp
 from .apart import call_apart, call_metis
-from .core import disk_errors, temporary_folder
-from .graphs import refuse
+from .core import disk_errors, refuse, temporary_folder
 from .prepare import check_input, check_whole, integer_weights
 
 # %% ../nbs/21_partitioners.ipynb #options

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from .core import atomic_write, temporary_folder
-from .graphs import MASKS, as_graph, label_kind, refuse
+from .core import MASKS, atomic_write, refuse, temporary_folder
+from .graphs import as_graph, label_kind
 from .metrics import check_logits
 from .step import labels_of
 from .tables import literal, quoted

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import scipy.sparse as sp
 from torch import Tensor
-from .graphs import as_numbers, refuse
+from .core import refuse
+from .graphs import as_numbers
 
 # %% ../nbs/23_prepare.ipynb #undirected
 def undirected_view(

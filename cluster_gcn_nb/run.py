@@ -20,10 +20,10 @@ from torch_geometric.data import Data
 from .batching import ClusterLoader, move_batch
 from .checkpoint import (
     mixed_seed, numerics, plain, random_state, set_random_state, structure, warn_if_moved)
-from .core import Patched, atomic_write
+from .core import Patched, atomic_write, refuse
 from .data_parallel import begin_epoch, end_epoch
 from .evaluation import score_graph
-from .graphs import as_graph, refuse
+from .graphs import as_graph
 from .memory import give_back, own_memory
 from .metrics import Scores
 from .prepare import check_whole

@@ -13,8 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from torch_geometric.data import Data
-from .core import all_or_nothing, atomic_write
-from .graphs import as_graph, refuse
+from .core import all_or_nothing, atomic_write, refuse
+from .graphs import as_graph
 from .model import GCN
 from .inference import predict
 from .plots import plot_history

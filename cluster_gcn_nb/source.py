@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from .graphs import as_graph, refuse
+from .core import refuse
+from .graphs import as_graph
 from .memory import SLACK, own_memory, show_memory
 from .sparse import checked, entry_order, from_scipy, scipy_csr, to_adj_t
 

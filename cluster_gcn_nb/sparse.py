@@ -15,7 +15,8 @@ import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from .graphs import as_edge_index, refuse
+from .core import refuse
+from .graphs import as_edge_index
 
 # %% ../nbs/11_sparse.ipynb #csr
 def csr_tensor(

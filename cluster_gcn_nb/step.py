@@ -15,7 +15,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .graphs import MASKS, as_graph, as_numbers, label_kind, refuse
+from .core import MASKS, refuse
+from .graphs import as_graph, as_numbers, label_kind
 from .sparse import to_adj_t
 
 # %% ../nbs/42_step.ipynb #device

@@ -15,9 +15,9 @@ from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
+from .core import refuse
 from .batching import ClusterPartition, Clusters, Cut
 from .datasets import Names, count_classes
-from .graphs import refuse
 from .memory import as_tensor, buffers, map_private
 from .sparse import csr_tensor, join, join_rows
 from .store_files import StoredIds, Texts, column_from, file_name, from_disk, map_array, read_meta

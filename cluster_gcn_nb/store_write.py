@@ -16,10 +16,10 @@ from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
-from .core import Patched, atomic_folder
+from .core import Patched, atomic_folder, refuse
 from .datasets import Names
 from .graphs import (as_edge_index, as_edge_values, as_graph, as_node_values, check_unique,
-                                   field_levels, refuse)
+                                   field_levels)
 from .memory import parse_memory
 from .partition import Partition, from_assignment
 from .sparse import mirror_difference, sort_entries, sparse_rows

@@ -13,8 +13,7 @@ import scipy.sparse as sp
 from fastcore.basics import patch
 from fastcore.meta import delegates
 from tqdm import tqdm
-from .core import Patched
-from .graphs import refuse
+from .core import Patched, refuse
 from .partitioners import METHODS, metis
 from .prepare import check_input, check_num_parts, check_whole, cut_linked, fill_up, integer_weights
 

@@ -15,8 +15,8 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
-from .core import Patched
-from .graphs import MASKS, as_graph, refuse
+from .core import MASKS, Patched, refuse
+from .graphs import as_graph
 from .tables import Database, literal
 
 # %% ../nbs/15_table_graph.ipynb #columns

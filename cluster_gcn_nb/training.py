@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch_geometric.data import Data
+from .core import refuse
 from .batching import ClusterLoader, Clusters
 from .budget import check_budget
 from .checkpoint import checkpoint_state, write_checkpoint
 from .data_parallel import deal, follow_callbacks, training_together
 from .datasets import count_classes
 from .evaluation import graph_and_labels
-from .graphs import as_graph, refuse
+from .graphs import as_graph
 from .metrics import check_metric
 from .ranks import join, progress_bar
 from .run import History, Run, Settings, checked_batches, learning_rates, length_of, recipe
