@@ -14,6 +14,7 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from tqdm import tqdm
 from .core import Patched, refuse
+from .memory import give_back
 from .partitioners import METHODS, metis
 from .prepare import check_input, check_num_parts, check_whole, cut_linked, fill_up, integer_weights
 
@@ -266,6 +267,7 @@ def clusters(self:_Stream, num_parts, limit, seed, imbalance, kept):
     total = self.weight.sum(dtype=np.int64)
     small, load = self.small_clusters(min(limit, max(total // (8*num_parts), -(-2*total // self.num_nodes))))
     sketch = self.sketch(small, len(load), kept or (4 if self.num_nodes <= 10**6 else 2))
+    give_back()                                     # what METIS takes comes on top
     def cut(adj, parts, weight): return metis(adj, parts, seed, weight, ufactor=max(int(1000 * imbalance), 1))
     part = cut_linked(cut, sketch, num_parts, load).astype(np.int32)[small]
     return part, np.bincount(part, weights=self.weight, minlength=num_parts).astype(np.int64)
