@@ -294,9 +294,9 @@ def ogb(
     download:bool=True, # may the network be used?
 ) -> Data: # undirected, but for ogbn-papers100M, whose `x` and `edge_index` are mapped from the disk
     "A dataset of nodes of the Open Graph Benchmark with its official split (Hu et al., NeurIPS 2020)."
-    fields = ogb_fields(name, root, download)
-    arrays = {key: value for key, value in fields.items() if isinstance(value, np.ndarray)}
-    return Data(**fields | {key: torch.from_numpy(array) for key, array in arrays.items()})
+    found = ogb_fields(name, root, download)
+    arrays = {key: value for key, value in found.items() if isinstance(value, np.ndarray)}
+    return Data(**found | {key: torch.from_numpy(array) for key, array in arrays.items()})
 
 # %% ../nbs/19_datasets.ipynb #planted-edges
 def _planted_edges(rng, num_nodes, avg_degree, num_communities, p_within):
