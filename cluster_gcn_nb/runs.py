@@ -30,6 +30,7 @@ def open_out(
     if out is None: return None
     out = Path(out)
     if out.exists() and not out.is_dir(): refuse(f'{out} is a file', 'Name a folder', NotADirectoryError)
+    if (out/'store.json').exists(): refuse(f'{out} is a store', 'Name another folder for results', FileExistsError)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out): return out
 
@@ -109,6 +110,7 @@ def _read_model(path):
     config = json.loads(str(arrays.pop('config')))
     model = make_model(config, config['num_features'], len(config['class_names']))
     model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    model.class_names = config['class_names']                       # evaluate compares them with a graph's
     return model.eval(), config
 
 def load_run(
