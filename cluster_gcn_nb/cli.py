@@ -6,8 +6,9 @@
 __all__ = ['SETTINGS', 'RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'console_command',
            'settings_for', 'check_free', 'table_options', 'all_options', 'graph_name', 'shares', 'open_graph',
            'on_main', 'say', 'graph_of_run', 'check_task', 'clusters_of', 'train_run', 'report', 'resumes',
-           'cluster_gcn_train', 'finish', 'columns_of', 'other_graph', 'graph_to_predict', 'cluster_gcn_predict',
-           'cluster_gcn_stats', 'write_assignment', 'write_report', 'cluster_gcn_partition', 'named_command']
+           'cluster_gcn_train', 'finish', 'columns_of', 'other_graph', 'as_trained', 'same_graph', 'graph_to_predict',
+           'cluster_gcn_predict', 'cluster_gcn_stats', 'write_assignment', 'write_report', 'cluster_gcn_partition',
+           'named_command']
 
 # %% ../nbs/82_cli.ipynb #imports
 import csv, os, sys
@@ -365,20 +366,34 @@ def other_graph(config, given):
         del found['label']
     return found
 
+def as_trained(config):
+    "Arguments of load_graph that give tables the features of a run: of the same names, scaled by the same numbers."
+    names, scaling = config.get('feature_names'), config.get('feature_scaling')
+    return dict(features=names, scaling=dict(zip(names, scaling))) if scaling else {}
+
+def same_graph(config, **limits):
+    "The graph of a run. Where its tables have changed, chance would call other nodes training nodes: no split then."
+    from cluster_gcn_nb.runs import split_id
+    from cluster_gcn_nb.step import labels_of
+    if config.get('store'): return open_graph(dict(graph=config['store']))
+    if not config.get('nodes'): return open_graph(config)
+    data = open_graph(config, **limits, **as_trained(config))
+    if split_id(labels_of(data)) == config.get('split_id'): return data
+    say('the tables are not those of the training any more: they are read without its split')
+    return open_graph(config, **limits | dict(overwrite=True), split=False, **as_trained(config))
+
 def graph_to_predict(run, config, graph, root, tables, **limits):
-    "The run's own graph, or another one, with features as the run's: of the same names, scaled by the same numbers."
+    "The run's own graph, or another one."
     if graph is None and 'graph' not in config:
         raise ValueError(f'{run} does not say which graph it is of; name one by --graph')
     given = {key: value for key, value in all_options(tables).items() if value}
     if graph: given['graph'] = graph_name(graph)
-    is_own = all(config.get(key) == value for key, value in given.items())
-    if is_own and config.get('store'): return open_graph(dict(graph=config['store']))
-    names, scaling = config.get('feature_names'), config.get('feature_scaling')
-    found = config if is_own else other_graph(config, given)
-    more:dict = {}
-    if found.get('nodes') and scaling: more = dict(features=names, scaling=dict(zip(names, scaling)))
-    if found.get('nodes') and not is_own and not found.get('split'): more['split'] = False   # chance gave others before
-    data = open_graph(found | dict(root=root or config.get('root')), **limits, **more)
+    config = config | dict(root=root or config.get('root'))
+    if all(config.get(key) == value for key, value in given.items()): return same_graph(config, **limits)
+    found = other_graph(config, given) | dict(root=config['root'])
+    more = as_trained(config) if found.get('nodes') else {}
+    if found.get('nodes') and not found.get('split'): more['split'] = False
+    data = open_graph(found, **limits, **more)
     if not data.num_features:
         raise ValueError(f"{found['graph']} has no features: name a table of its nodes by --nodes")
     return data

@@ -547,7 +547,8 @@ def describe_split(self:TableGraph, masks, split):
             self.part = f'CASE {word} {cases} END'
             return self.report.append(f'split: column {split!r}')
         if split == self.columns.split:
-            refuse(f'{table.source}: column {split!r} has {_some(found)}', 'A split has train, val and test')
+            refuse(f'{table.source}: column {split!r} has {_some(sorted(map(str, found)))}',
+                   'A split has train, val and test')
         self.report.append(f'split: column {split!r} is none: it has {_some(found)}')
     if self.label_kind is None or self.columns.split is False: return
     self.part = None
