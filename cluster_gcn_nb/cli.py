@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'console_command',
-           'settings_for', 'check_free', 'table_options', 'all_options', 'graph_name', 'shares', 'open_graph',
-           'on_main', 'say', 'graph_of_run', 'check_task', 'clusters_of', 'train_run', 'report', 'resumes',
-           'cluster_gcn_train', 'finish', 'columns_of', 'other_graph', 'as_trained', 'same_graph', 'graph_to_predict',
-           'cluster_gcn_predict', 'cluster_gcn_stats', 'write_assignment', 'write_report', 'cluster_gcn_partition',
-           'named_command']
+           'settings_for', 'check_free', 'table_options', 'all_options', 'graph_name', 'shares', 'load_options',
+           'open_graph', 'on_main', 'say', 'graph_of_run', 'check_task', 'clusters_of', 'train_run', 'report',
+           'resumes', 'cluster_gcn_train', 'finish', 'columns_of', 'other_graph', 'as_trained', 'same_graph',
+           'graph_to_predict', 'cluster_gcn_predict', 'cluster_gcn_stats', 'write_assignment', 'write_report',
+           'cluster_gcn_partition', 'named_command']
 
 # %% ../nbs/82_cli.ipynb #imports
 import csv, os, sys
@@ -138,6 +138,19 @@ def shares(
     try: return tuple(map(float, text.split(',')))
     except ValueError: return text
 
+def load_options(
+    config:dict, # options of a command
+) -> dict: # those of tables, as load_graph takes them
+    options = all_options({key: config[key] for key in all_options({}) if key in config})
+    if options['features']: options['features'] = next(csv.reader([options['features']], skipinitialspace=True))
+    if options['header']: options['header'] = options['header'] == 'yes'
+    if options['split']: options['split'] = shares(options['split'])
+    if options['nodes'] and config.get('seed'): options['seed'] = config['seed']               # of the split
+    if options['weight'] == 'none': options['weight'] = False
+    options = {key: value for key, value in options.items() if value is not None and value != []}
+    if not options['directed']: del options['directed']
+    return options
+
 def open_graph(
     config:dict, # with `graph`, `root`, and the options of tables
     memory:str=None, # what the process may have while tables are read
@@ -149,14 +162,7 @@ def open_graph(
     "The graph of a command."
     from cluster_gcn_nb.load import load_graph
     from cluster_gcn_nb.tables import TABLES, file_kind
-    options = all_options({key: config[key] for key in all_options({}) if key in config})
-    if options['features']: options['features'] = next(csv.reader([options['features']], skipinitialspace=True))
-    if options['header']: options['header'] = options['header'] == 'yes'
-    if options['split']: options['split'] = shares(options['split'])
-    if options['nodes'] and config.get('seed'): options['seed'] = config['seed']               # of the split
-    if options['weight'] == 'none': options['weight'] = False
-    options = {key: value for key, value in options.items() if value is not None and value != []}
-    if not options['directed']: del options['directed']
+    options = load_options(config)
     if memory and file_kind(config['graph']) in TABLES:
         options |= dict(memory=memory, store=store, num_parts=num_parts, overwrite=overwrite)
     return load_graph(config['graph'], root=config.get('root'), quiet=not is_first(), **options | more)
@@ -509,7 +515,7 @@ def cluster_gcn_partition(
     memory are cut by streaming, straight into the store, and without a report."""
     if not is_first(): return
     with one_line_errors():
-        try: parts = num_parts if num_parts == 'auto' else int(num_parts)
+        try: parts = None if num_parts == 'auto' else int(num_parts)
         except ValueError: raise ValueError(f"num_parts={num_parts!r} should be an integer or 'auto'") from None
         if not overwrite:
             check_free([Path(out)/name for name in PARTITION_FILES], 'name another folder by --out, or say --overwrite')
@@ -520,7 +526,7 @@ def cluster_gcn_partition(
         if (Path(found['graph'])/'store.json').exists():
             raise ValueError(f'{graph} is a store, which is cut into clusters already')
         folder = open_out(out)
-        data = open_graph(found, memory, store, None if parts == 'auto' else parts, overwrite)
+        data = open_graph(found, memory, store, parts, overwrite)
         if hasattr(data, 'in_edges'):
             write_assignment(folder, data, data.partition)
             print(data, f'is in {store}, cut by streaming; the assignment is in {folder}')
@@ -529,7 +535,7 @@ def cluster_gcn_partition(
         auto = dict(hidden_channels=hidden, num_layers=num_layers, batch_size=batch_size, memory=batch_memory)
         arguments:dict = dict(method=method, seed=seed, edge_weight=edge_weight, node_weight=node_weight)
         if recursive: arguments['recursive'] = True
-        partition = partition_graph(data, parts, auto=auto, **arguments)
+        partition = partition_graph(data, parts or 'auto', auto=auto, **arguments)
         write_assignment(folder, data, partition)
         partition.save(folder/'partition.npz', fingerprint(data, partition.num_parts, **arguments))
         print(partition.stats(data))

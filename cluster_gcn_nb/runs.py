@@ -78,7 +78,7 @@ def split_id(
 ) -> int: # 0 without
     "What tells one division into training, validation and test nodes from another."
     masks = [labels[mask].cpu().numpy() for mask in MASKS if labels.get(mask) is not None]
-    return zlib.crc32(np.packbits(masks)) if masks else 0
+    return zlib.crc32(np.packbits(masks).tobytes()) if masks else 0
 
 def save_run(
     out:Path, # a folder that exists

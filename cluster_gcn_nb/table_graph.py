@@ -518,7 +518,7 @@ def describe_labels(self:TableGraph, label):
 @patch
 def renumber_classes(self:TableGraph):
     "Number the classes as an earlier graph does. Raises `ValueError` for one that it has not."
-    known = [str(name) for name in self.columns.classes]
+    known = [str(name) for name in self.columns.classes or ()]
     for name in self.classes:
         if name not in known:
             refuse(f'{self.nodes.source}: {name!r} is none of the classes {_some(known)}',
