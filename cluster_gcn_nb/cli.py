@@ -5,16 +5,14 @@
 # %% auto #0
 __all__ = ['SETTINGS', 'RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'console_command',
            'settings_for', 'check_free', 'table_options', 'all_options', 'graph_name', 'shares', 'load_options',
-           'open_graph', 'on_main', 'say', 'graph_of_run', 'check_task', 'clusters_of', 'train_run', 'report',
-           'resumes', 'cluster_gcn_train', 'finish', 'columns_of', 'other_graph', 'as_trained', 'same_graph',
-           'graph_to_predict', 'cluster_gcn_predict', 'cluster_gcn_stats', 'write_assignment', 'write_report',
-           'cluster_gcn_partition', 'named_command']
+           'open_graph', 'on_main', 'say', 'graph_of_run', 'train_run', 'report', 'cluster_gcn_train', 'finish',
+           'columns_of', 'other_graph', 'as_trained', 'same_graph', 'graph_to_predict', 'cluster_gcn_predict',
+           'cluster_gcn_stats', 'cluster_gcn_partition', 'named_command']
 
 # %% ../nbs/82_cli.ipynb #imports
 import csv, os, sys
 from collections.abc import Iterable
 from contextlib import contextmanager
-from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -186,37 +184,6 @@ def graph_of_run(config, folder, resume):
     if store and getattr(data, 'path', None) == store: config['store'] = str(store)
     return data
 
-def check_task(labels, num_features, config):
-    "Raise a `ValueError`, which names the column, if there is nothing to learn, or nothing to learn from."
-    from cluster_gcn_nb.graphs import label_kind
-    graph, nodes, y, label = config['graph'], config['nodes'], labels.get('y'), labels.get('label_name')
-    if y is None: raise ValueError(f'{nodes or graph} has no labels to learn: name their column by --label')
-    found = f'column {label!r}' if label else f'y of {graph}'
-    another = 'name another column by --label'
-    if label_kind(y) == 'numbers':
-        raise ValueError(f'{found} holds numbers, and only classes are learnt: group the numbers, or {another}')
-    if not (y >= 0).any(): raise ValueError(f'{found} has no label: {another}')
-    if y.ndim == 1 and y.max() == 0:
-        raise ValueError(f'{found} has one class only, so that there is nothing to learn: {another}')
-    if not num_features:
-        beside = f'beside the labels in {found}' if label else 'in x'
-        raise ValueError(f'{nodes or graph} has no features {beside}: they are columns of numbers, see --features')
-
-# %% ../nbs/82_cli.ipynb #clusters-of
-def clusters_of(data, config):
-    "The clusters that `config` asks for; rank 0 cuts for all."
-    import numpy as np, torch
-    from cluster_gcn_nb.batching import ClusterData
-    from cluster_gcn_nb.partition import Partition, partition_graph
-    from cluster_gcn_nb.ranks import join
-    if hasattr(data, 'in_edges'): return data                          # a store
-    def cut():
-        found = partition_graph(data, config['num_parts'], method=config['method'], seed=config['seed'])
-        return np.append(found.assignment.numpy(), found.num_parts).astype(np.int32).tobytes()
-    found = torch.from_numpy(np.frombuffer(join().broadcast_bytes(cut), np.int32).astype(np.int64))
-    partition = Partition(found[:-1], int(found[-1]), float('nan'), config['method'], config['seed'])
-    return ClusterData(data, partition=partition)
-
 # %% ../nbs/82_cli.ipynb #run
 def train_run(
     config:dict, # the options of cluster_gcn_train; None: by the graph
@@ -227,7 +194,7 @@ def train_run(
     import torch
     from cluster_gcn_nb.batching import ClusterLoader
     from cluster_gcn_nb.datasets import count_classes
-    from cluster_gcn_nb.runs import make_model, save_config
+    from cluster_gcn_nb.runs import check_task, clusters_of, make_model, save_config
     from cluster_gcn_nb.step import labels_of, pick_device
     from cluster_gcn_nb.training import fit
     for key in ('batch_size', 'epochs'):
@@ -269,29 +236,6 @@ def report(run):
     scores = ', '.join(f'{k} {record[k]:.4f}' for k in ('loss', 'train', 'val', 'test'))
     print(f'epoch {run.epoch:3}: {scores}', flush=True)
 
-# %% ../nbs/82_cli.ipynb #same-run
-def resumes(
-    folder, # of the earlier run
-    config:dict, # of this one; what is None there is taken from the earlier one
-):
-    "Is there a run to resume? `ValueError` if it has other options (but for epochs, and where it runs)."
-    from cluster_gcn_nb.runs import read_config
-    from cluster_gcn_nb.step import launched
-    free = ['epochs', 'device', 'root', 'patience', 'memory']
-    if launched(): free.append('batch_size')               # with other ranks, other batches: fit looks at the steps
-    if not (Path(folder)/'checkpoint').is_file():
-        if not launched(): raise ValueError(f'there is no run to resume in {folder}')
-        print(f'there is no run to resume in {folder} yet: it begins', flush=True)     # a job that torchrun restarts
-        return False
-    before = read_config(folder)
-    if 'store' in before: config['store'] = before['store']
-    for key, value in config.items():
-        if value is None: config[key] = before.get(key)
-        if key in free or before.get(key) == config[key]: continue
-        raise ValueError(f'the run in {folder} has {key}={before.get(key)}, not {value}; '
-                         'give the same options, or another --out')
-    return True
-
 # %% ../nbs/82_cli.ipynb #train
 @console_command
 @delegates(table_options)
@@ -331,7 +275,7 @@ def cluster_gcn_train(
         if out and not (resume or overwrite):
             check_free([Path(out)/name for name in RUN_FILES], 'go on with that run by --resume, name another folder '
                        'by --out, or replace the run by --overwrite')
-        from cluster_gcn_nb.runs import open_out
+        from cluster_gcn_nb.runs import open_out, resumes
         config = options | all_options(kwargs) | dict(graph=graph_name(graph))
         if resume: resume = resumes(out, config)
         folder = open_out(out)
@@ -449,46 +393,6 @@ def cluster_gcn_stats(
         data = open_graph(dict(graph=graph_name(graph), root=root) | all_options(kwargs))
         print(data if hasattr(data, 'in_edges') else graph_stats(data))
 
-# %% ../nbs/82_cli.ipynb #report
-def write_assignment(
-    out, # a folder that exists
-    data, partition,
-):
-    "`assignment.csv`: the cluster of each node, by the user's ids."
-    from cluster_gcn_nb.predictions import id_name, node_names, write_table
-    from cluster_gcn_nb.step import labels_of
-    labels = labels_of(data)
-    table = {id_name(labels, ['cluster']): node_names(labels), 'cluster': partition.assignment}
-    write_table(out/'assignment.csv', table)
-
-def write_report(
-    out, # a folder that exists
-    title:str, # of the report
-    data, partition,
-):
-    "`report.md` with the statistics of a partition, and its pictures beside it."
-    import matplotlib.pyplot as plt, numpy as np, torch
-    from cluster_gcn_nb import plots
-    from cluster_gcn_nb.core import atomic_write
-    from cluster_gcn_nb.partition import has_labels
-    shuffled = np.random.default_rng(0).permutation(partition.assignment.numpy())
-    by_chance = replace(partition, assignment=torch.from_numpy(shuffled), method='random')
-    pictures = {
-        'links.png': ('links between clusters', lambda ax: plots.plot_link_blocks(data.edge_index, partition, ax)),
-        'sizes.png': ('sizes of the clusters', lambda ax: plots.plot_sizes(partition, ax)),
-        'edges_kept.png': ('edges that batches keep', lambda ax: plots.plot_edges_kept([partition], ax))}
-    if has_labels(data.get('y'), len(partition.assignment)):
-        def draw_labels(ax): plots.plot_label_entropy([by_chance, partition], data.y, ax)
-        pictures['label_entropy.png'] = 'labels of the clusters', draw_labels
-    lines = [f'# {title}', '', *partition.stats(data)._repr_markdown_().splitlines(), '']
-    for name, (caption, draw) in pictures.items():
-        fig, ax = plt.subplots(figsize=(5, 4), layout='constrained')
-        draw(ax)
-        with atomic_write(out/name) as tmp: fig.savefig(tmp, format='png', dpi=130)
-        plt.close(fig)
-        lines += [f'![{caption}]({name})', '']
-    with atomic_write(out/'report.md') as tmp: tmp.write_text('\n'.join(lines), encoding='utf-8')
-
 # %% ../nbs/82_cli.ipynb #partition
 @console_command
 @delegates(table_options)
@@ -521,7 +425,7 @@ def cluster_gcn_partition(
             check_free([Path(out)/name for name in PARTITION_FILES], 'name another folder by --out, or say --overwrite')
             check_free([store] if store else [], 'name another folder by --store, or say --overwrite')
         from cluster_gcn_nb.partition import fingerprint, partition_graph
-        from cluster_gcn_nb.runs import open_out
+        from cluster_gcn_nb.runs import open_out, write_assignment, write_report
         found = dict(graph=graph_name(graph), root=root) | all_options(kwargs)
         if (Path(found['graph'])/'store.json').exists():
             raise ValueError(f'{graph} is a store, which is cut into clusters already')
