@@ -32,10 +32,12 @@ class Columns:
     features:Sequence[str]|None=None # numeric columns
     header:bool|None=None       # has a text a line of names? None: see layout_of
     num_nodes:int|None=None     # nodes are the integers from 0 below it, those without edges, too
-    split:Sequence[float]=(.6, .2) # shares of train and val among labelled nodes, if the table has no split
+    # shares of train and val among labelled nodes, if the table has no split; or the column with it; False: no shares
+    split:Any=(.6, .2)
     seed:int=0                  # of the split
     # mean, scale and fill of each feature by name, as feature_scaling of an earlier graph has them; None: of this one
     scaling:dict|None=None
+    classes:Sequence|None=None  # names in the order of their numbers, as class_names of an earlier graph; None: sorted
 
     def __post_init__(self):
         for key in ('src', 'dst', 'id', 'label', 'weight'):
@@ -45,8 +47,9 @@ class Columns:
         n, shares = self.num_nodes, np.asarray(self.split)
         if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1):
             refuse(f'num_nodes={n!r} is impossible', 'Give a whole number from 1')
-        if shares.shape != (2,) or not 0 < shares[0] <= shares.sum() <= 1:
-            refuse(f'split={self.split!r} is impossible', 'Give two shares, such as (.6, .2)')
+        by_shares = not isinstance(self.split, str) and self.split is not False
+        if by_shares and (shares.shape != (2,) or not 0 < shares[0] <= shares.sum() <= 1):
+            refuse(f'split={self.split!r} is impossible', 'Give two shares, such as (.6, .2), or a column')
         if isinstance(self.features, str): self.features = [self.features]
 
 # %% ../nbs/15_table_graph.ipynb #choose
@@ -414,6 +417,7 @@ def describe_nodes(self:TableGraph):
     label = self.columns.label or _first(self.nodes, _LABELS)
     masks = [_first(self.nodes, {mask}) for mask in MASKS]
     split = _first(self.nodes, {'split', 'fold', 'subset'})
+    if isinstance(self.columns.split, str): masks, split = [], self.columns.split
     used = {self.id_name, label, split, *masks}
     if 'x' not in self.arrays: self.choose_features([name for name in _useful(self.db, self.nodes) if name not in used])
     if label: self.describe_labels(label)
@@ -478,7 +482,7 @@ _UNKNOWN = {'unknown', 'unlabelled', 'unlabeled', 'missing', 'undefined', 'na', 
 @patch
 def describe_labels(self:TableGraph, label):
     "Decide what the labels are; make the table `classes` of `value` and `code`."
-    table = self.nodes
+    table, self.label_name = self.nodes, label
     column, number = table.sql(label), _as_number(table, label)
     value = f"nullif({column}::VARCHAR, '')"
     fractions = f'{number} IS NULL OR {number} <> floor({number})' if number else 'true'
@@ -490,7 +494,8 @@ def describe_labels(self:TableGraph, label):
     if words and kinds > 20 and kinds > labelled / 2:
         refuse(f'{table.source}: column {label!r} has {kinds:,} different texts in {labelled:,} rows, as names have',
                'Name the column of the classes, by label')
-    self.label_kind = 'numbers' if not words and (odd or kinds > 20 and kinds > labelled / 10) else 'classes'
+    are_numbers = not words and (odd or kinds > 20 and kinds > labelled / 10) and self.columns.classes is None
+    self.label_kind = 'numbers' if are_numbers else 'classes'
     if self.label_kind == 'numbers':
         self.label = number
         return self.report.append(f'labels: column {label!r} (label=), {labelled:,} numbers to predict')
@@ -502,12 +507,25 @@ def describe_labels(self:TableGraph, label):
     self.classes = [name for name, in self.db.rows('SELECT value FROM classes ORDER BY code')]
     names = self.fields.get('class_names')                      # of classes that are numbers
     if names and not words: self.classes = [names[int(i)] if int(i) < len(names) else i for i in self.classes]
+    if self.columns.classes is not None: self.renumber_classes()
     negative = 0 if words else self.db.value(f'SELECT count(*) FROM {table.view} WHERE {number} = -1')
     unlabelled = self.num_nodes - labelled + negative
     self.report.append(f'labels: column {label!r} (label=), {len(self.classes)} classes: {_some(self.classes)}' +
                        (f'; {unlabelled:,} nodes have none' if unlabelled > 0 else ''))
     odd = [name for name in self.classes if str(name).lower() in _UNKNOWN]
     if odd: self.report.append(f'labels: {_some(odd)} is taken for a class; if it is none, leave the field empty')
+
+@patch
+def renumber_classes(self:TableGraph):
+    "Number the classes as an earlier graph does. Raises `ValueError` for one that it has not."
+    known = [str(name) for name in self.columns.classes or ()]
+    for name in self.classes:
+        if name not in known:
+            refuse(f'{self.nodes.source}: {name!r} is none of the classes {_some(known)}',
+                   'Leave such labels empty, or append it to classes')
+    cases = ' '.join(f'WHEN {code} THEN {known.index(name)}' for code, name in enumerate(self.classes))
+    self.db.execute(f'UPDATE classes SET code = CASE code {cases} END')
+    self.classes = known
 
 # %% ../nbs/15_table_graph.ipynb #split
 _PARTS = dict(train=0, training=0, val=1, valid=1, validation=1, dev=1, test=2, testing=2)
@@ -528,8 +546,11 @@ def describe_split(self:TableGraph, masks, split):
             cases = ' '.join(f"WHEN '{name}' THEN {part}" for name, part in _PARTS.items())
             self.part = f'CASE {word} {cases} END'
             return self.report.append(f'split: column {split!r}')
+        if split == self.columns.split:
+            refuse(f'{table.source}: column {split!r} has {_some(sorted(map(str, found)))}',
+                   'A split has train, val and test')
         self.report.append(f'split: column {split!r} is none: it has {_some(found)}')
-    if self.label_kind is None: return
+    if self.label_kind is None or self.columns.split is False: return
     self.part = None
     train, val = self.columns.split
     self.report.append(f'split: by chance, {train:.0%} of each class for training, {val:.0%} for validation, '
@@ -618,6 +639,7 @@ def about(self:TableGraph) -> dict: # fields of the graph as a whole
     if self.features:
         about['feature_names'] = [feature.name for feature in self.features]
         about['feature_scaling'] = [[f.mean, f.scale, f.fill] for f in self.features]
+    if self.label_kind: about['label_name'] = self.label_name
     if self.label_kind == 'classes': about |= dict(num_classes=len(self.classes), class_names=self.classes)
     return self.fields | about
 

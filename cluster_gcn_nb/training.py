@@ -45,7 +45,7 @@ def _check_model(model):
         refuse(problem, 'It is called as model(x, edge_index): let it take both', TypeError)
 
 def _check_loader(model, loader):
-    "Refuse a loader that a model cannot train on; the number of classes (0: not known before a batch is made)."
+    "Refuse a loader that a model cannot train on; number (0: not known before a batch is made) and names of classes."
     single = isinstance(loader, (Data, Tensor, str, dict))
     if single or not (hasattr(loader, '__iter__') or hasattr(loader, '__getitem__')):
         problem = f'the loader should give batches, and a {type(loader).__name__} does not'
@@ -53,7 +53,7 @@ def _check_loader(model, loader):
     if hasattr(loader, '__next__'):
         problem = f'the loader is a {type(loader).__name__}, which is used up after one epoch'
         refuse(problem, 'Pass a ClusterLoader, or a list of batches', TypeError)
-    if not isinstance(loader, ClusterLoader): return 0
+    if not isinstance(loader, ClusterLoader): return 0, None
     graph, labels = loader.cluster_data, labels_of(loader.cluster_data)
     for name in ('x', 'y', 'train_mask'):
         if name in graph.fields: continue
@@ -69,7 +69,7 @@ def _check_loader(model, loader):
         problem = f'y holds class {classes - 1:,}, and the graph has {graph.num_nodes:,} nodes'
         refuse(problem, 'Numbers to predict are not classes: group them first')
     check_fits(model, graph.num_features, classes)
-    return classes
+    return classes, labels.get('class_names')
 
 # %% ../nbs/72_training.ipynb #initialised
 @torch.no_grad()
@@ -112,7 +112,9 @@ def _check_patience(settings, labels):
 def _prepare(model, loader, data, settings, device, ranks):
     "Check everything that `fit` is given, and make the run."
     _check_model(model)
-    num_classes, labels = _check_loader(model, loader), None
+    num_classes, names = _check_loader(model, loader)
+    if names is not None: model.class_names = [str(name) for name in names]         # for evaluations of other graphs
+    labels = None
     if data is not None:
         data, labels = graph_and_labels(model, data)
         check_fits(model, data.num_features, count_classes(labels))
