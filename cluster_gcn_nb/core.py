@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['MASKS', 'open_locked', 'leftovers', 'sweep', 'disk_errors', 'small_disk', 'atomic_write', 'all_or_nothing',
-           'temporary_folder', 'atomic_folder', 'new_array', 'refuse']
+           'temporary_folder', 'atomic_folder', 'new_array', 'map_privately', 'refuse', 'data_root']
 
 # %% ../nbs/00_core.ipynb #imports
-import ctypes, errno, math, os, re, secrets, shutil, stat, tempfile
+import ctypes, errno, math, mmap, os, re, secrets, shutil, stat, sys, tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from contextvars import ContextVar
@@ -232,6 +232,21 @@ def new_array(
             for i in range(start, stop, 2**20): file.write(bytes(min(2**20, stop - i)))
     return np.lib.format.open_memmap(path, 'r+')
 
+# %% ../nbs/00_core.ipynb #map_privately
+_NO_RESERVE = 0x4000 if sys.platform == 'linux' else 0          # MAP_NORESERVE
+
+def map_privately(
+    file:int, # descriptor of an open file; -1: zeros
+    shape:Sequence, # of the result
+    dtype:Any, # NumPy's
+    offset:int=0, # bytes before the numbers
+) -> np.ndarray: # of that shape, for reading and writing
+    "Numbers of a file. A page takes memory of its own when it is first written to. Not on Windows."
+    count = math.prod(shape)
+    size = offset + count * np.dtype(dtype).itemsize
+    mapped = mmap.mmap(file, size, mmap.MAP_PRIVATE | _NO_RESERVE)
+    return np.frombuffer(mapped, dtype, count, offset).reshape(shape)
+
 # %% ../nbs/00_core.ipynb #patched
 Patched:Any = object
 
@@ -246,3 +261,15 @@ def refuse(
 
 # %% ../nbs/00_core.ipynb #masks
 MASKS = 'train_mask', 'val_mask', 'test_mask'
+
+# %% ../nbs/00_core.ipynb #root
+def data_root(
+    root:str|Path|None=None, # a folder
+) -> Path:
+    "The folder for raw files: `root`, or `$CLUSTER_GCN_DATA`, or the user's cache."
+    named = root or os.environ.get('CLUSTER_GCN_DATA')
+    cache = Path(os.environ.get('XDG_CACHE_HOME', '~/.cache'))/'cluster_gcn_nb'
+    try: return Path(named or cache).expanduser()
+    except RuntimeError:
+        refuse(f'{named or "the cache folder"} lies in a home folder that is not known',
+               'Name another one, by root or CLUSTER_GCN_DATA')

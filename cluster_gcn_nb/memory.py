@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from .core import map_privately
 try: import resource
 except ImportError: resource = None                     # type: ignore[assignment] # Windows
 
@@ -170,15 +171,6 @@ def as_tensor(
 as_tensor(np.frombuffer(b'\0', np.uint8))          # torch warns once per process: here, where the warning is dropped
 
 # %% ../nbs/01_memory.ipynb #private
-_NO_RESERVE = 0x4000 if sys.platform == 'linux' else 0          # MAP_NORESERVE
-
-def _map_privately(file, shape, dtype, offset=0):
-    "Numbers of an open file (-1: zeros). A page takes memory of its own when it is first written to."
-    count = math.prod(shape)
-    size = offset + count * np.dtype(dtype).itemsize
-    mapped = mmap.mmap(file, size, mmap.MAP_PRIVATE | _NO_RESERVE)
-    return torch.from_numpy(np.frombuffer(mapped, dtype, count, offset).reshape(shape))
-
 def map_private(
     path:str|Path, # of a file
     dtype:np.dtype|type, # of its numbers
@@ -187,7 +179,7 @@ def map_private(
 ) -> Tensor: # of that shape
     "Numbers of a file as a tensor that may be written to; the file stays as it is."
     if not hasattr(mmap, 'MAP_PRIVATE'): return torch.from_numpy(np.memmap(path, dtype, 'c', offset, tuple(shape)))
-    with open(path, 'rb') as file: return _map_privately(file.fileno(), shape, dtype, offset)
+    with open(path, 'rb') as file: return torch.from_numpy(map_privately(file.fileno(), shape, dtype, offset))
 
 def map_zeros(
     shape:Sequence, # of the result
@@ -195,4 +187,4 @@ def map_zeros(
 ) -> Tensor: # of that shape
     "Zeros that take no memory as long as they are only read."
     if not hasattr(mmap, 'MAP_PRIVATE') or not math.prod(shape): return torch.from_numpy(np.zeros(shape, dtype))
-    return _map_privately(-1, shape, dtype)
+    return torch.from_numpy(map_privately(-1, shape, dtype))
