@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'console_command', 'settings_for', 'table_options',
-           'all_options', 'graph_name', 'open_graph', 'on_main', 'say', 'graph_of_run', 'clusters_of', 'train_run',
-           'report', 'resumes', 'cluster_gcn_train', 'finish', 'graph_to_predict', 'cluster_gcn_predict',
-           'cluster_gcn_stats', 'write_report', 'cluster_gcn_partition', 'named_command']
+           'all_options', 'graph_name', 'load_options', 'open_graph', 'on_main', 'say', 'graph_of_run', 'clusters_of',
+           'train_run', 'report', 'resumes', 'cluster_gcn_train', 'finish', 'graph_to_predict', 'cluster_gcn_predict',
+           'stats_of_file', 'cluster_gcn_stats', 'write_report', 'cluster_gcn_partition', 'named_command']
 
 # %% ../nbs/82_cli.ipynb #imports
 import csv, os, sys
@@ -115,12 +115,9 @@ def graph_name(
     if path.suffix: raise FileNotFoundError(f'there is no file {graph}')
     return dataset_name(graph)
 
-def open_graph(
-    config:dict, # with `graph`, `root`, and the options of tables
-    **more # arguments of load_graph
-): # a `Data`, or a ClusterStore
-    "The graph of a command."
-    from cluster_gcn_nb.load import load_graph
+def load_options(
+    config:dict, # options of a command
+) -> dict: # those of tables, as load_graph takes them
     options = all_options({key: config[key] for key in all_options({}) if key in config})
     if options['features']: options['features'] = next(csv.reader([options['features']], skipinitialspace=True))
     if options['header']: options['header'] = options['header'] == 'yes'
@@ -128,7 +125,15 @@ def open_graph(
     if options['weight'] == 'none': options['weight'] = False
     options = {key: value for key, value in options.items() if value is not None and value != []}
     if not options['directed']: del options['directed']
-    return load_graph(config['graph'], root=config.get('root'), quiet=not is_first(), **options | more)
+    return options
+
+def open_graph(
+    config:dict, # with `graph`, `root`, and the options of tables
+    **more # arguments of load_graph
+): # a `Data`, or a ClusterStore
+    "The graph of a command."
+    from cluster_gcn_nb.load import load_graph
+    return load_graph(config['graph'], root=config.get('root'), quiet=not is_first(), **load_options(config) | more)
 
 # %% ../nbs/82_cli.ipynb #graph
 def on_main(f): # `f()`, called by rank 0 if there are several; its truth on all
@@ -340,19 +345,48 @@ def cluster_gcn_predict(
         say(f"{len(next(iter(table.values()))):,} predictions are in {out}")
 
 # %% ../nbs/82_cli.ipynb #stats
+def stats_of_file(
+    path:Path, # of a table of edges, or of a file of another program
+    config:dict, # options of tables
+    memory:str=None, # what the process may have of its own, like '2 GB'
+): # its GraphStats; None if it holds tensors or fields of a `Data`
+    "Print the report of tables, and count what they hold, without PyTorch."
+    from cluster_gcn_nb.columns import Columns
+    from cluster_gcn_nb.formats import looks_like
+    from cluster_gcn_nb.statistics import table_stats
+    from cluster_gcn_nb.table_graph import open_file, read_tables
+    from cluster_gcn_nb.tables import Database
+    if looks_like(path) == 'pt' or path.suffix == '.pt': return None
+    found = open_file(path)
+    if isinstance(found, dict): return None
+    options = load_options(config)
+    nodes, limit = options.pop('nodes', None), None
+    if memory:
+        from cluster_gcn_nb.memory import own_memory, parse_memory
+        limit = max(parse_memory(memory) - own_memory(), 2**27)
+    with Database(limit) as db:
+        tables = read_tables(db, found, nodes, Columns(**options))
+        print(*tables.report, sep='\n', flush=True)
+        return table_stats(tables)
+
 @console_command
 @delegates(table_options)
 def cluster_gcn_stats(
     graph:str='Debian', # comes first: a dataset (Debian, Cora, ogbn-arxiv, ...), a file or table, a store's folder
     root:str=None, # folder with the files of datasets (default: $CLUSTER_GCN_DATA, or a cache folder)
+    memory:str=None, # what the process may have of its own while tables are counted, like '2 GB'
     **kwargs
 ):
     "Print the statistics of a graph."
     if not is_first(): return
     with one_line_errors():
-        from cluster_gcn_nb.datasets import graph_stats
-        data = open_graph(dict(graph=graph_name(graph), root=root) | all_options(kwargs))
-        print(data if hasattr(data, 'in_edges') else graph_stats(data))
+        config, path = all_options(kwargs), Path(graph).expanduser()
+        found = stats_of_file(path, config, memory) if path.is_file() else None
+        if found is None:
+            from cluster_gcn_nb.datasets import graph_stats
+            data = open_graph(dict(graph=graph_name(graph), root=root) | config)
+            found = data if hasattr(data, 'in_edges') else graph_stats(data)
+        print(found)
 
 # %% ../nbs/82_cli.ipynb #report
 def write_report(

@@ -11,6 +11,7 @@ __all__ = ['STARTS', 'ENDS', 'IDS', 'LABELS', 'WEIGHTS', 'SPLITS', 'INTEGERS', '
 # %% ../nbs/14_columns.ipynb #imports
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 import numpy as np
 from .core import MASKS, refuse
 from .tables import Database, Table, counted
@@ -28,10 +29,12 @@ class Columns:
     features:Sequence[str]|None=None # numeric columns
     header:bool|None=None       # has a text a line of names? None: see layout_of
     num_nodes:int|None=None     # nodes are the integers from 0 below it, those without edges, too
-    split:Sequence[float]=(.6, .2) # shares of train and val among labelled nodes, if the table has no split
+    # shares of train and val among labelled nodes, if the table has no split; or the column with it; False: no shares
+    split:Any=(.6, .2)
     seed:int=0                  # of the split
     # mean, scale and fill of each feature by name, as feature_scaling of an earlier graph has them; None: of this one
     scaling:dict|None=None
+    classes:Sequence|None=None  # names in the order of their numbers, as class_names of an earlier graph; None: sorted
 
     def __post_init__(self):
         for key in ('src', 'dst', 'id', 'label', 'weight'):
@@ -41,8 +44,9 @@ class Columns:
         n, shares = self.num_nodes, np.asarray(self.split)
         if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1):
             refuse(f'num_nodes={n!r} is impossible', 'Give a whole number from 1')
-        if shares.shape != (2,) or not 0 < shares[0] <= shares.sum() <= 1:
-            refuse(f'split={self.split!r} is impossible', 'Give two shares, such as (.6, .2)')
+        by_shares = not isinstance(self.split, str) and self.split is not False
+        if by_shares and (shares.shape != (2,) or not 0 < shares[0] <= shares.sum() <= 1):
+            refuse(f'split={self.split!r} is impossible', 'Give two shares, such as (.6, .2), or a column')
         if isinstance(self.features, str): self.features = [self.features]
 
 # %% ../nbs/14_columns.ipynb #choose
@@ -362,7 +366,8 @@ def choose_labels(
     db:Database, # open
     table:Table, # of nodes
     column:str, # the labels
-    class_names:Sequence[str]=(), # of classes that are numbers
+    columns:Columns|None=None, # what the user says
+    class_names:Sequence[str]|None=None, # of classes that are numbers
 ) -> Labels: # of classes, the database has a table `classes` of `value` and `code` then
     "Raises `ValueError` if the column is empty, or holds names."
     text, number = table.sql(column), as_number(table, column)
@@ -377,7 +382,8 @@ def choose_labels(
         refuse(f'{table.source}: column {column!r} has {kinds:,} different texts in {labelled:,} rows, as names have',
                'Name the column of the classes, by label')
     found = f'labels: column {column!r} (option label)'
-    if not words and (odd or kinds > 20 and kinds > labelled / 10):
+    earlier = columns.classes if columns else None
+    if not words and earlier is None and (odd or kinds > 20 and kinds > labelled / 10):
         few = 'integers of which each stands for fewer than ten nodes; if they are classes, write them as texts'
         reason = '' if odd else f' ({few})'
         return Labels('numbers', number, report=[f'{found}, {counted(labelled, "number")} to predict{reason}'])
@@ -389,18 +395,29 @@ def choose_labels(
               WHERE {value} IS NOT NULL AND NOT {is_minus_one})""")
     names = [name for name, in db.rows('SELECT value FROM classes ORDER BY code')]
     if class_names and not words: names = [class_names[int(i)] if int(i) < len(class_names) else i for i in names]
+    if earlier is not None: names = _renumber_classes(db, table, names, list(map(str, earlier)))
     report = [f'{found}, {counted(len(names), "class", "classes")}: {some(names)}']
     if unlabelled: report[0] += f'; {counted(unlabelled, "node")} without a label'
     odd = [name for name in names if str(name).lower() in _UNKNOWN]
     if odd: report.append(f'labels: {some(odd)} is taken for a class; if it is none, leave the field empty')
     return Labels('classes', f'CASE WHEN NOT {is_minus_one} THEN {rank}::VARCHAR END', names, report)
 
+def _renumber_classes(db, table, names, known):
+    "Number the classes as an earlier graph does. Raises `ValueError` for one that it has not."
+    for name in names:
+        if name not in known:
+            refuse(f'{table.source}: {name!r} is none of the classes {some(known)}',
+                   'Leave such labels empty, or append it to classes')
+    cases = ' '.join(f'WHEN {code} THEN {known.index(name)}' for code, name in enumerate(names))
+    db.execute(f'UPDATE classes SET code = CASE code {cases} END')
+    return known
+
 # %% ../nbs/14_columns.ipynb #split
 _PARTS = dict(train=0, training=0, val=1, valid=1, validation=1, dev=1, test=2, testing=2)
 
 def _by_chance(columns, kind):
     "What choose_split returns if the table says nothing."
-    if kind is None: return 'NULL', []
+    if kind is None or columns.split is False: return 'NULL', []
     train, val = columns.split
     each = 'each class' if kind == 'classes' else 'the labelled nodes'
     return None, [f'split: by chance (seed {columns.seed}), {train:.0%} of {each} for training, '
@@ -413,21 +430,23 @@ def choose_split(
     kind:str|None, # of the labels
 ) -> tuple[str|None, list]: # 0, 1, 2 or NULL in SQL, None: by chance; and lines for the report
     "Which nodes are for training, validation and test?"
+    named = columns.split if isinstance(columns.split, str) else None
     masks = [named_like(table, {mask}) for mask in MASKS]
-    if any(masks):
+    if any(masks) and not named:
         true = "IN ('true', 't', '1', '1.0', 'yes')"
         cases = [f'WHEN lower({table.sql(name)}::VARCHAR) {true} THEN {i}' for i, name in enumerate(masks) if name]
         return f'CASE {" ".join(cases)} END', [f'split: of columns {", ".join(filter(None, masks))}']
-    column = named_like(table, SPLITS)
+    column = named or named_like(table, SPLITS)
     if column is None: return _by_chance(columns, kind)
     word = f'lower({table.sql(column)}::VARCHAR)'
     words = {value for value, in db.rows(f'SELECT DISTINCT {word} FROM {table.view}')} - {'', None}
-    is_numbered = words == {'0', '1', '2'} and column.lower() != 'fold'
+    is_numbered = words == {'0', '1', '2'} and (named or column.lower() != 'fold')
     parts = {'0': 0, '1': 1, '2': 2} if is_numbered else _PARTS
     if not is_numbered and not ({'train', 'training'} & words and words <= parts.keys()):
+        has = f'column {column!r} has {some(sorted(words))}'
+        if named: refuse(f'{table.source}: {has}', 'A split has train, val and test')
         part, report = _by_chance(columns, kind)
-        unused = f'split: column {column!r} is not used: it has {some(sorted(words))}, not train, val and test'
-        return part, [unused, *report]
+        return part, [f'split: {has}, not train, val and test, and is not used', *report]
     cases = ' '.join(f"WHEN '{name}' THEN {part}" for name, part in parts.items())
     meaning = ': 0 for training, 1 for validation, 2 for test' if is_numbered else ''
     return f'CASE {word} {cases} END', [f'split: column {column!r}{meaning}']

@@ -37,6 +37,7 @@ class TableGraph(Patched):
         self.features:list[Feature] = []
         self.x:Any = None                                   # mapped features, see write_features
         self.label = Labels()
+        self.label_name:str|None = None                     # their column
         self.part:str|None = 'NULL'                         # 0, 1 or 2 in SQL; None: by chance
         self.open_tables(edges, nodes)
         self.number_nodes()
@@ -244,6 +245,12 @@ def count_linked(self:TableGraph):
     return int(linked.sum())
 
 @patch
+def has_both_ways(self:TableGraph):
+    "Does each edge go both ways, if directions are kept?"
+    return self.num_links == self.db.value("""SELECT count(*) FROM links SEMI JOIN
+                                              (SELECT b AS a, a AS b FROM links) USING (a, b)""")
+
+@patch
 def unknown_ends(self:TableGraph, numbers, joins):
     "The first ends of edges that are no nodes."
     found = []
@@ -283,15 +290,16 @@ def no_edge(self:TableGraph, rows, unknown):
 @patch
 def describe_nodes(self:TableGraph):
     "Decide which columns of the nodes are labels, split and features."
-    label = self.columns.label or named_like(self.nodes, LABELS, [self.id_name])
-    if label: self.label = choose_labels(self.db, self.nodes, label, self.others.get('class_names'))
+    label = self.label_name = self.columns.label or named_like(self.nodes, LABELS, [self.id_name])
+    names = self.others.get('class_names')
+    if label: self.label = choose_labels(self.db, self.nodes, label, self.columns, names)
     elif 'y' not in self.arrays: self.report.append('labels: none (option label)')
     self.part, report = choose_split(self.db, self.nodes, self.columns, self.label.kind)
     self.report += self.label.report + report
     if 'x' in self.arrays: return
     no_features = SPLITS | set(MASKS)
     rest = [name for name in useful_columns(self.db, self.nodes)
-            if name not in (self.id_name, label) and name.lower() not in no_features]
+            if name not in (self.id_name, label, self.columns.split) and name.lower() not in no_features]
     classes = self.label.sql if self.label.kind == 'classes' else None
     self.features, report = choose_features(self.db, self.nodes, rest, self.columns, classes)
     self.report += report
@@ -358,8 +366,10 @@ def labels(self:TableGraph,
     "What is to be predicted, and of which nodes."
     if self.nodes is None: return {}
     stop = self.num_nodes if stop is None else stop
-    found = self.db.arrays(f'SELECT y, part FROM nodes WHERE number >= {start} AND number < {stop} ORDER BY number')
+    some = f'WHERE number >= {start} AND number < {stop} ORDER BY number'
+    found = self.db.arrays(f'SELECT row, y, part FROM nodes {some}')
     labels = {}
+    if 'y' in self.arrays: labels['y'] = self.arrays['y'][found['row']]
     if self.label.kind == 'classes': labels['y'] = np.ma.filled(found['y'], -1).astype(np.int64)
     if self.label.kind == 'numbers': labels['y'] = np.ma.filled(found['y'], np.nan).astype(np.float32)
     if self.part == 'NULL': return labels
@@ -388,6 +398,7 @@ def about(self:TableGraph) -> dict: # fields of the graph as a whole
     if self.features:
         about['feature_names'] = [feature.name for feature in self.features]
         about['feature_scaling'] = [[f.mean, f.scale, f.fill] for f in self.features]
+    if self.label.kind: about['label_name'] = self.label_name
     if self.label.kind == 'classes': about |= dict(num_classes=len(self.label.classes), class_names=self.label.classes)
     return self.others | about
 
