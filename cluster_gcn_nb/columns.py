@@ -98,7 +98,7 @@ def choose_weight(
     ends:Sequence[str], # their columns
     weight:str|bool|None=None, # what the user says
 ) -> str|None: # name of the column of weights, if there is one
-    if weight is not None: return weight or None
+    if weight is not None: return str(weight) if weight else None
     named = named_like(table, WEIGHTS, ends)
     if named or table.columns != ['column1', 'column2', 'column3']: return named
     numbers = f'SELECT TRY_CAST(c2 AS DOUBLE) AS number FROM {table.view} LIMIT 1000'
@@ -224,14 +224,13 @@ def measure(
 ) -> Iterator[tuple]: # each of them with its Numbers
     step = columns_at_once(db)
     for i in range(0, len(features), step):
-        some, columns, asked = features[i:i+step], [], []
+        some, columns, asked = features[i:i+step], [], ['count(*)']
         for k, feature in enumerate(some):
             filled = table.sql(feature.name) if table.is_text else feature.sql
             columns.append(f'{filled} AS t{k}, {feature.sql} AS n{k}')
-            asked += ['count(*)', f'count(t{k})']
-            asked += [f'{name}(n{k})' for name in ('count', 'avg', 'stddev_pop', 'min', 'max')]
-        row = db.rows(f'SELECT {", ".join(asked)} FROM (SELECT {", ".join(columns)} FROM {table.view})')[0]
-        for k, feature in enumerate(some): yield feature, Numbers(*row[7 * k:7 * k + 7])
+            asked += [f'count(t{k})'] + [f'{name}(n{k})' for name in ('count', 'avg', 'stddev_pop', 'min', 'max')]
+        rows, *values = db.rows(f'SELECT {", ".join(asked)} FROM (SELECT {", ".join(columns)} FROM {table.view})')[0]
+        for k, feature in enumerate(some): yield feature, Numbers(rows, *values[6 * k:6 * k + 6])
 
 def _fit(feature, numbers, source):
     "Mean, scale and fill from statistics in the precision of features: the same whatever the order of the rows."
@@ -315,11 +314,6 @@ def _lists_whole(table, names):
     whole = [name if name in table.columns else name.rpartition('[')[0] or name for name in names]
     return list(dict.fromkeys(whole))
 
-def _earlier(scaling, name):
-    "Mean, scale and fill of a feature in an earlier graph."
-    if name in scaling: return scaling[name]
-    refuse(f'the earlier graph has no feature {name!r}', f'Its features are {", ".join(map(repr, list(scaling)[:20]))}')
-
 def choose_features(
     db:Database, # open
     table:Table, # of nodes
@@ -338,7 +332,9 @@ def choose_features(
         if not (numbers.count or known): continue
         if numbers.filled > numbers.count and _odd_value(db, table, feature.name) is not None: continue
         if numbers.count: _fit(feature, numbers, table.source)
-        if earlier: feature.mean, feature.scale, feature.fill = _earlier(earlier, feature.name)
+        if earlier and not known:
+            refuse(f'the earlier graph has no feature {feature.name!r}', f'It has {some(earlier, 20)}')
+        if earlier: feature.mean, feature.scale, feature.fill = earlier[feature.name]
         if numbers.count < numbers.rows: missing.append(f'{numbers.rows - numbers.count:,} of {feature.name!r}')
         features.append(feature)
     left = _left_out(db, table, names, features)
@@ -347,7 +343,7 @@ def choose_features(
         refuse(f'{table.source}: column {name!r} does not hold numbers: {why}', 'Name others as features')
     if named is None and label:
         told = [feature for feature, tells in zip(features, tells_label(db, table, features, label)) if tells]
-        left |= {feature.name: 'each class has numbers of its own in it, so it tells the label' for feature in told}
+        left |= {feature.name: 'it tells the label, since each class has a range of its own in it' for feature in told}
         features = [feature for feature in features if feature not in told]
     return features, _report(features, missing, left)
 
@@ -383,7 +379,7 @@ def choose_labels(
                'Name the column of the classes, by label')
     found = f'labels: column {column!r} (option label)'
     earlier = columns.classes if columns else None
-    if not words and earlier is None and (odd or kinds > 20 and kinds > labelled / 10):
+    if number and not words and earlier is None and (odd or kinds > 20 and kinds > labelled / 10):
         few = 'integers of which each stands for fewer than ten nodes; if they are classes, write them as texts'
         reason = '' if odd else f' ({few})'
         return Labels('numbers', number, report=[f'{found}, {counted(labelled, "number")} to predict{reason}'])

@@ -100,7 +100,6 @@ def array_stats(
     "Statistics of a graph in arrays."
     num_edges = edge_index.shape[1]
     num_train = 0 if train_mask is None else int(train_mask.sum())
-    has_classes = y is not None and count_labels(y) > 0
     return GraphStats(
         num_nodes=num_nodes,
         num_edges=num_edges,
@@ -112,9 +111,14 @@ def array_stats(
         has_isolated_nodes=has_isolated(edge_index, num_nodes),
         has_self_loops=bool((edge_index[0] == edge_index[1]).any()),
         is_undirected=goes_both_ways(edge_index, num_nodes),
-        homophily=homophily(edge_index, y) if has_classes else float('nan'))
+        homophily=float('nan') if y is None or not count_labels(y) else homophily(edge_index, y))
 
 # %% ../nbs/17_statistics.ipynb #table-stats
+def _goes_both_ways(tables):
+    "Does each edge go both ways, if directions are kept?"
+    turned = 'SELECT b AS a, a AS b FROM links'
+    return tables.num_links == tables.db.value(f'SELECT count(*) FROM links SEMI JOIN ({turned}) USING (a, b)')
+
 def table_stats(
     tables:TableGraph, # its database is open
 ) -> GraphStats: # the same as of its graph
@@ -139,5 +143,5 @@ def table_stats(
         label_rate=num_train / tables.num_nodes,
         has_isolated_nodes=tables.num_alone > 0,
         has_self_loops=False,                           # they are dropped
-        is_undirected=not tables.columns.directed or tables.has_both_ways(),
+        is_undirected=not tables.columns.directed or _goes_both_ways(tables),
         homophily=agreed / known if known else float('nan'))

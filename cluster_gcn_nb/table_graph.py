@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from fastcore.basics import patch
-from .columns import (INTEGERS, LABELS, SPLITS, Columns, Feature, Labels, as_id, check_edges, check_ids,
-                                    choose_ends, choose_features, choose_id, choose_labels, choose_split, choose_weight,
-                                    columns_at_once, named_like, useful_columns)
+from .columns import (INTEGERS, LABELS, SPLITS, Columns, Feature, Labels, as_id, check_edges,
+                                    check_ids, choose_ends, choose_features, choose_id, choose_labels, choose_split,
+                                    choose_weight, columns_at_once, named_like, useful_columns)
 from .core import MASKS, Patched, refuse
 from .formats import RawGraph, looks_like, read_graph
-from .tables import TABLES, Database, Table, counted, file_kind, literal
+from .tables import TABLES, Database, counted, file_kind, literal
 
 # %% ../nbs/15_table_graph.ipynb #ids
 class TableGraph(Patched):
@@ -53,7 +53,7 @@ def open_tables(self:TableGraph, edges, nodes):
     c = self.columns
     self.edges = self.db.table(edges, 'edges', c.header, {c.src, c.dst, c.weight})
     known = {c.id, c.label, *(c.features or ())}
-    self.nodes:Table|None = None if nodes is None else self.db.table(nodes, 'nodes', c.header, known)
+    self.nodes = None if nodes is None else self.db.table(nodes, 'nodes', c.header, known)
     self.open_object()
     self.choose_columns()
     if self.starts_with_header():
@@ -73,8 +73,9 @@ def open_object(self:TableGraph):
     if links is None or 'nodes' not in whole.columns or not whole.type(links).endswith(']'): return
     self.edges = self.db.inner_table(whole, links)
     if self.nodes is None: self.nodes = self.db.inner_table(whole, 'nodes')
-    undirected = 'directed' in whole.columns and self.db.value(f'SELECT {whole.sql("directed")} FROM {whole.view}')
-    if undirected is False: self.columns = replace(self.columns, directed=False)
+    if 'directed' not in whole.columns: return
+    is_directed = self.db.value(f'SELECT {whole.sql("directed")} FROM {whole.view}')
+    if is_directed is False: self.columns = replace(self.columns, directed=False)
 
 @patch
 def choose_columns(self:TableGraph):
@@ -82,8 +83,8 @@ def choose_columns(self:TableGraph):
     c = self.columns
     self.src, self.dst = choose_ends(self.db, self.edges, c)
     if c.src is None and c.dst is None: check_edges(self.db, self.edges, self.src, self.dst)
-    self.id_name = 'node'
-    if self.nodes: self.id_name = c.id or choose_id(self.db, self.nodes, (self.src, self.dst))
+    chosen = self.nodes and (c.id or choose_id(self.db, self.nodes, (self.src, self.dst)))
+    self.id_name = chosen or 'node'
 
 @patch
 def starts_with_header(self:TableGraph):
@@ -115,9 +116,9 @@ def number_nodes(self:TableGraph):
     if not self.num_nodes: refuse(f'{(self.nodes or self.edges).source} names no node', 'Is the column of ids empty?')
     self.is_plain = isinstance(low, int) and (low, high) == (0, self.num_nodes - 1)     # number and id are the same
     if self.nodes and n not in (None, self.num_nodes):
-        refuse(f'num_nodes is {n}, but {self.nodes.source} has {counted(self.num_nodes, "node")}', 'Leave num_nodes out')
+        refuse(f'num_nodes is {n}, but {self.nodes.source} has {self.num_nodes:,} nodes', 'Leave num_nodes out')
     numbered = 'numbered as their ids are' if self.is_plain else 'numbered from 0 in the order of their ids'
-    where = f'ids are in column {self.id_name!r} (option id)' if self.nodes else 'named by the edges'
+    where = f'ids in column {self.id_name!r} (option id)' if self.nodes else 'named by the edges'
     self.report.append(f'nodes: {self.num_nodes:,}, {where}, {numbered}')
 
 @patch
@@ -164,8 +165,7 @@ def nodes_of_table(self:TableGraph):
 @patch
 def number_edges(self:TableGraph):
     "Make the table `links` of `a`, `b`, and perhaps `weight`: each edge once; its two directions once unless directed."
-    ends = [*zip('ab', (self.src, self.dst))]
-    numbers, joins = zip(*(self.number_of(*end) for end in ends))
+    numbers, joins = zip(self.number_of('a', self.src), self.number_of('b', self.dst))
     self.weight = choose_weight(self.db, self.edges, [self.src, self.dst], self.columns.weight)
     weight = f', {self.weights()} AS weight' if self.weight else ''
     self.db.execute(f"""CREATE TABLE raw AS SELECT {numbers[0]} AS a, {numbers[1]} AS b{weight}
@@ -218,13 +218,11 @@ def weights(self:TableGraph):
 def report_edges(self:TableGraph, rows, missing, unknown, loops, strangers):
     "Say what became of the rows. Raises `ValueError` if no edge is left."
     proper = rows - missing - unknown - loops
-    if not proper:
-        refuse(self.no_edge(rows, unknown), 'Name the columns: src and dst of the edges, id of the nodes')
+    if not proper: refuse(*self.no_edge(rows, unknown))
     weighted = f', weights in {self.weight!r} (option weight)' if self.weight else ''
     self.report.append(f'edges: {counted(rows, "row")} from column {self.src!r} to {self.dst!r} '
                        f'(options src, dst){weighted}')
-    dropped = []
-    if missing: dropped.append(f'{counted(missing, "row")} without an end')
+    dropped = [f'{counted(missing, "row")} without an end'] if missing else []
     if unknown: dropped.append(f'{counted(unknown, "row")} with an unknown end, such as {self.stranger(strangers)}')
     if loops: dropped.append(f'{counted(loops, "row")} from a node to itself')
     if dropped: self.report.append(f'edges: dropped {", ".join(dropped)}')
@@ -245,12 +243,6 @@ def count_linked(self:TableGraph):
     return int(linked.sum())
 
 @patch
-def has_both_ways(self:TableGraph):
-    "Does each edge go both ways, if directions are kept?"
-    return self.num_links == self.db.value("""SELECT count(*) FROM links SEMI JOIN
-                                              (SELECT b AS a, a AS b FROM links) USING (a, b)""")
-
-@patch
 def unknown_ends(self:TableGraph, numbers, joins):
     "The first ends of edges that are no nodes."
     found = []
@@ -267,7 +259,6 @@ def alike(self:TableGraph, ends):
         found = self.db.rows(f"""SELECT word, id FROM ids JOIN (VALUES {words}) AS words(word)
                                  ON {same.format('id::VARCHAR')} = {same.format('word')} ORDER BY word LIMIT 1""")
         if found: return found[0]
-    return None
 
 @patch
 def stranger(self:TableGraph, ends):
@@ -278,13 +269,15 @@ def stranger(self:TableGraph, ends):
 
 @patch
 def no_edge(self:TableGraph, rows, unknown):
-    "Why no edge is left, with examples."
-    if not unknown: return f'{self.edges.source} has no edge between two nodes in its {counted(rows, "row")}'
+    "Why no edge is left, with examples, and what to do."
+    advice = 'Name the columns: src and dst of the edges, id of the nodes'
+    if not unknown: return f'{self.edges.source} has no edge between two nodes in its {counted(rows, "row")}', advice
     end = self.db.value(f'SELECT min({self.edges.sql(self.src)}::VARCHAR) FROM {self.edges.view}')
     same = self.alike([end])
+    if same: advice = 'Write both in one way'
     node = same[1] if same else self.db.value('SELECT min(id::VARCHAR) FROM ids')
     return (f'no edge joins two known nodes: column {self.src!r} of {self.edges.source} has {end[:60]!r}, '
-            f'column {self.id_name!r} of the nodes {node!r}')
+            f'column {self.id_name!r} of the nodes {node!r}'), advice
 
 # %% ../nbs/15_table_graph.ipynb #describe-nodes
 @patch
@@ -365,9 +358,8 @@ def labels(self:TableGraph,
 ) -> dict: # `y` [n] int64 or float32, and the three masks [n], where the table has them
     "What is to be predicted, and of which nodes."
     if self.nodes is None: return {}
-    stop = self.num_nodes if stop is None else stop
-    some = f'WHERE number >= {start} AND number < {stop} ORDER BY number'
-    found = self.db.arrays(f'SELECT row, y, part FROM nodes {some}')
+    some = f'number >= {start} AND number < {self.num_nodes if stop is None else stop}'
+    found = self.db.arrays(f'SELECT row, y, part FROM nodes WHERE {some} ORDER BY number')
     labels = {}
     if 'y' in self.arrays: labels['y'] = self.arrays['y'][found['row']]
     if self.label.kind == 'classes': labels['y'] = np.ma.filled(found['y'], -1).astype(np.int64)
@@ -381,7 +373,7 @@ def node_pieces(self:TableGraph,
     piece:int=2**16, # nodes to read at once
 ) -> Iterator[dict]: # what is known of them: `x` [n, num_features] float32, `y` [n], the three masks [n], `node_names`
     "All nodes, in the order of their numbers."
-    rows = self.db.arrays('SELECT row FROM ids ORDER BY number')['row'] if self.arrays else None
+    rows:Any = self.db.arrays('SELECT row FROM ids ORDER BY number')['row'] if self.arrays else None
     if self.features and self.x is None: self.write_features()
     for start in range(0, self.num_nodes, piece):
         stop = min(start + piece, self.num_nodes)
@@ -413,8 +405,8 @@ def fields(self:TableGraph) -> dict: # by PyG's names: `edge_index`, and all of 
     "The whole graph in memory; edges in the order of sources and targets."
     pieces = list(self.edge_pieces())
     ends = np.concatenate([piece['edge_index'] for piece in pieces], 1)
-    weight = np.ones(ends.shape[1], bool)
-    if self.weight: weight = np.concatenate([piece['edge_weight'] for piece in pieces])
+    ones = np.ones(ends.shape[1], bool)
+    weight = np.concatenate([piece['edge_weight'] for piece in pieces]) if self.weight else ones
     rows = sp.coo_array((weight, tuple(ends)), shape=(self.num_nodes, self.num_nodes)).tocsr()
     rows.sort_indices()
     source = np.repeat(np.arange(self.num_nodes), np.diff(rows.indptr))
@@ -436,11 +428,10 @@ def open_file(
 def read_tables(
     db:Database, # open
     graph:Any, # a table of edges, or a RawGraph
-    nodes:Any=None, # a table of nodes
-    columns:Columns|None=None, # how to read them
+    nodes:Any, # a table of nodes, or None
+    columns:Columns, # how to read them
 ) -> TableGraph:
     "Tables, or what another program wrote. Raises `ValueError`."
-    columns = columns or Columns()
     if not isinstance(graph, RawGraph): return TableGraph(db, graph, nodes, columns)
     if graph.directed is False: columns = replace(columns, directed=False)
     edges = dict(graph.edges)
@@ -450,9 +441,9 @@ def read_tables(
         return TableGraph(db, edges, nodes, columns)
     rows = dict(graph.nodes or {})
     arrays = {key: rows.pop(key) for key in list(rows) if rows[key].ndim > 1 or sp.issparse(rows[key])}
-    if rows or arrays or graph.first:
-        if 'id' not in rows: rows['node'] = np.arange(graph.first, (graph.num_nodes or 0) + graph.first)
-        columns = replace(columns, id='id' if 'id' in rows else 'node')
-        return TableGraph(db, edges, rows, columns, arrays, graph.fields)
-    if columns.num_nodes is None: columns = replace(columns, num_nodes=graph.num_nodes)
-    return TableGraph(db, edges, None, columns, None, graph.fields)
+    if not (rows or arrays or graph.first):
+        columns = replace(columns, num_nodes=columns.num_nodes or graph.num_nodes)
+        return TableGraph(db, edges, None, columns, None, graph.fields)
+    if 'id' not in rows: rows['node'] = np.arange(graph.first, (graph.num_nodes or 0) + graph.first)
+    columns = replace(columns, id='id' if 'id' in rows else 'node')
+    return TableGraph(db, edges, rows, columns, arrays, graph.fields)
