@@ -225,7 +225,7 @@ def report_edges(self:TableGraph, rows, missing, unknown, loops, strangers):
     dropped = [f'{counted(missing, "row")} without an end'] if missing else []
     if unknown: dropped.append(f'{counted(unknown, "row")} with an unknown end, such as {self.stranger(strangers)}')
     if loops: dropped.append(f'{counted(loops, "row")} from a node to itself')
-    if dropped: self.report.append(f'edges: dropped {", ".join(dropped)}')
+    if dropped: self.report.append(f'edges: dropped {"; ".join(dropped)}')
     if proper > self.num_links:
         self.report.append(f'edges: merged {counted(proper - self.num_links, "repeated row")}')
     ways = 'each in its own direction' if self.columns.directed else 'each in both directions (option directed)'
