@@ -326,7 +326,7 @@ def choose_features(
     named, earlier = columns.features, columns.scaling
     if named is not None: names = _lists_whole(table, list(map(str, named)))
     candidates = [feature for name in names for feature in _numbers_of(db, table, name)]
-    features, missing = [], []
+    features, missing, checked = [], [], []
     for feature, numbers in measure(db, table, candidates):
         known = earlier is not None and feature.name in earlier
         if not (numbers.count or known): continue
@@ -337,12 +337,13 @@ def choose_features(
         if earlier: feature.mean, feature.scale, feature.fill = earlier[feature.name]
         if numbers.count < numbers.rows: missing.append(f'{numbers.rows - numbers.count:,} of {feature.name!r}')
         features.append(feature)
+        if (numbers.low, numbers.high) != (0, 1): checked.append(feature)
     left = _left_out(db, table, names, features)
     if named is not None and left:
         name, why = next(iter(left.items()))
         refuse(f'{table.source}: column {name!r} does not hold numbers: {why}', 'Name others as features')
     if named is None and label:
-        told = [feature for feature, tells in zip(features, tells_label(db, table, features, label)) if tells]
+        told = [feature for feature, tells in zip(checked, tells_label(db, table, checked, label)) if tells]
         left |= {feature.name: 'it tells the label, since each class has a range of its own in it' for feature in told}
         features = [feature for feature in features if feature not in told]
     return features, _report(features, missing, left)
