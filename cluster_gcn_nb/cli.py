@@ -7,7 +7,7 @@ __all__ = ['SETTINGS', 'RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_err
            'settings_for', 'check_free', 'table_options', 'all_options', 'graph_name', 'shares', 'load_options',
            'open_graph', 'on_main', 'say', 'graph_of_run', 'train_run', 'report', 'cluster_gcn_train', 'finish',
            'columns_of', 'other_graph', 'as_trained', 'same_graph', 'graph_to_predict', 'cluster_gcn_predict',
-           'cluster_gcn_stats', 'cluster_gcn_partition', 'named_command']
+           'stats_of_file', 'cluster_gcn_stats', 'cluster_gcn_partition', 'named_command']
 
 # %% ../nbs/82_cli.ipynb #imports
 import csv, os, sys
@@ -117,7 +117,7 @@ def all_options(
         raise ValueError(f"header={given['header']!r} should be yes or no")
     if unknown := given.keys() - known.keys(): raise TypeError(f'there is no option {min(unknown)!r}')
     known |= given
-    if known['nodes']: known['nodes'] = str(Path(known['nodes']).resolve())
+    if known['nodes']: known['nodes'] = str(Path(known['nodes']).expanduser().resolve())
     return known
 
 def graph_name(
@@ -125,7 +125,7 @@ def graph_name(
 ) -> str: # the same from any folder
     "The absolute path of a file or folder, or the proper name of a dataset."
     from cluster_gcn_nb.datasets import DATASETS, dataset_name
-    path, is_dataset = Path(graph), graph.lower() in map(str.lower, DATASETS)
+    path, is_dataset = Path(graph).expanduser(), graph.lower() in map(str.lower, DATASETS)
     if path.is_file() or (path/'store.json').is_file() or (path.is_dir() and not is_dataset): return str(path.resolve())
     if path.suffix: raise FileNotFoundError(f'there is no file {graph}')
     return dataset_name(graph)
@@ -379,19 +379,48 @@ def cluster_gcn_predict(
         say(f"{len(next(iter(table.values()))):,} predictions are in {out}")
 
 # %% ../nbs/82_cli.ipynb #stats
+def stats_of_file(
+    path:Path, # of a table of edges, or of a file of another program
+    config:dict, # options of tables
+    memory:str=None, # what the process may have of its own, like '2 GB'
+): # its GraphStats; None if it holds tensors or fields of a `Data`
+    "Print the report of tables, and count what they hold, without PyTorch."
+    from cluster_gcn_nb.columns import Columns
+    from cluster_gcn_nb.formats import looks_like
+    from cluster_gcn_nb.statistics import table_stats
+    from cluster_gcn_nb.table_graph import open_file, read_tables
+    from cluster_gcn_nb.tables import Database
+    if looks_like(path) == 'pt' or path.suffix == '.pt': return None
+    found = open_file(path)
+    if isinstance(found, dict): return None
+    options = load_options(config)
+    nodes, limit = options.pop('nodes', None), None
+    if memory:
+        from cluster_gcn_nb.memory import own_memory, parse_memory
+        limit = max(parse_memory(memory) - own_memory(), 2**27)
+    with Database(limit) as db:
+        tables = read_tables(db, found, nodes, Columns(**options))
+        print(*tables.report, sep='\n', flush=True)
+        return table_stats(tables)
+
 @console_command
 @delegates(table_options)
 def cluster_gcn_stats(
     graph:str='Debian', # comes first: a dataset (Debian, Cora, ogbn-arxiv, ...), a file or table, a store's folder
     root:str=None, # folder with the files of datasets (default: $CLUSTER_GCN_DATA, or a cache folder)
+    memory:str=None, # what the process may have of its own while tables are counted, like '2 GB'
     **kwargs
 ):
     "Print the statistics of a graph."
     if not is_first(): return
     with one_line_errors():
-        from cluster_gcn_nb.datasets import graph_stats
-        data = open_graph(dict(graph=graph_name(graph), root=root) | all_options(kwargs))
-        print(data if hasattr(data, 'in_edges') else graph_stats(data))
+        config, path = all_options(kwargs), Path(graph).expanduser()
+        found = stats_of_file(path, config, memory) if path.is_file() else None
+        if found is None:
+            from cluster_gcn_nb.datasets import graph_stats
+            data = open_graph(dict(graph=graph_name(graph), root=root) | config)
+            found = data if hasattr(data, 'in_edges') else graph_stats(data)
+        print(found)
 
 # %% ../nbs/82_cli.ipynb #partition
 @console_command

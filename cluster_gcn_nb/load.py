@@ -6,41 +6,44 @@
 __all__ = ['load_graph']
 
 # %% ../nbs/34_load.ipynb #imports
+import pickle, re
 from pathlib import Path
 from typing import Any
 import numpy as np
 import scipy.sparse as sp
+import torch
 from fastcore.meta import delegates
 from torch_geometric.data import Data
+from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
+from torch_geometric.data.storage import GlobalStorage
+from .columns import Columns
 from .core import refuse, temporary_folder
 from .datasets import dataset_name, load_dataset
-from .formats import RawGraph, from_matrix, from_networkx, looks_like, read_graph
+from .formats import RawGraph, file_errors, from_matrix, from_networkx, is_networkx, looks_like
 from .graphs import as_graph
 from .memory import own_memory, parse_memory, show_memory
+from .ogb import read_ogb
 from .partition import partition_graph
 from .store import ClusterStore
 from .store_write import GraphStream
-from .table_graph import Columns, TableGraph
-from .tables import TABLES, Database, file_kind
+from .table_graph import open_file, read_tables
+from .tables import Database
 
-# %% ../nbs/34_load.ipynb #raw
-def _table_graph(db, graph, nodes, columns):
-    "Tables, or a `RawGraph`, as a `TableGraph`."
-    if not isinstance(graph, RawGraph): return TableGraph(db, graph, nodes, columns)
-    if graph.directed is False: columns.directed = False
-    edges = dict(graph.edges)
-    if graph.first: edges |= {end: edges[end] + graph.first for end in ('source', 'target')}
-    if nodes is not None:
-        if graph.nodes: refuse(f'the graph has columns of nodes itself: {", ".join(graph.nodes)}', 'Leave nodes out')
-        return TableGraph(db, edges, nodes, columns)
-    rows = dict(graph.nodes or {})
-    arrays = {key: rows.pop(key) for key in list(rows) if rows[key].ndim > 1 or sp.issparse(rows[key])}
-    if rows or arrays or graph.first:
-        if 'id' not in rows: rows['node'] = np.arange(graph.first, (graph.num_nodes or 0) + graph.first)
-        columns.id = 'id' if 'id' in rows else 'node'
-        return TableGraph(db, edges, rows, columns, arrays, graph.fields)
-    if columns.num_nodes is None: columns.num_nodes = graph.num_nodes
-    return TableGraph(db, edges, None, columns, None, graph.fields)
+# %% ../nbs/34_load.ipynb #pt
+def _read_pt(path):
+    "A `Data` from `torch.save`; also one as PyG's datasets keep it, a tuple that begins with its fields."
+    with torch.serialization.safe_globals([Data, DataEdgeAttr, DataTensorAttr, GlobalStorage]):
+        try: found = torch.load(path, map_location='cpu', weights_only=True)
+        except pickle.UnpicklingError as error:
+            foreign = re.search(r'GLOBAL (\S+)', str(error))
+            what = f'holds an object of {foreign[1]}' if foreign else 'was not written by torch.save'
+            raise ValueError(f'the file {what}. Only tensors, numbers, texts and lists are read from a Data') from None
+    if isinstance(found, (tuple, list)) and found:
+        if len(found) > 1 and found[1]: refuse('the file holds several graphs', 'Save one: torch.save(data, path)')
+        found = found[0]
+    if isinstance(found, dict): found = Data.from_dict(found)
+    if not isinstance(found, Data): refuse(f'the file holds a {type(found).__name__}', 'Save a PyG Data')
+    return as_graph(found, needs=['edge_index'])
 
 # %% ../nbs/34_load.ipynb #door
 _IN_PYTHON = 'pandas', 'polars', 'pyarrow', 'duckdb', '_duckdb'
@@ -50,22 +53,28 @@ def _open(graph, root):
     if isinstance(graph, (Data, ClusterStore, RawGraph)): return graph
     if isinstance(graph, (str, Path)): return _open_path(graph, root)
     if sp.issparse(graph): return from_matrix(graph)
+    if is_networkx(graph): return from_networkx(graph)
     module = type(graph).__module__.split('.')[0]
-    if module == 'networkx': return from_networkx(graph)
     if module in _IN_PYTHON or isinstance(graph, dict): return graph
     if isinstance(graph, np.ndarray) and graph.ndim == 2:
         return graph if graph.shape[1] in (2, 3) and graph.shape[0] != graph.shape[1] else from_matrix(graph)
     refuse(f'a {type(graph).__name__} is no graph', 'Give a name, a path, tables, or a PyG Data', TypeError)
 
+def _open_file(path):
+    is_tensors = path.suffix.lower() == '.pt' or looks_like(path) == 'pt'
+    with file_errors(path):
+        if is_tensors: return _read_pt(path)
+    found = open_file(path)
+    with file_errors(path):
+        return as_graph(Data(**found), needs=['edge_index']) if isinstance(found, dict) else found
+
 def _open_path(graph, root):
     path = Path(graph).expanduser()
     if (path/'store.json').is_file(): return ClusterStore(path)
-    if path.is_file():
-        is_table = file_kind(path) in TABLES and looks_like(path, inside=True) in ('text', 'json', 'parquet', 'zstd')
-        return path if is_table else read_graph(path)
+    if path.is_file(): return _open_file(path)
     try: return load_dataset(dataset_name(str(graph)), root)
     except ValueError as error:
-        if path.is_dir(): return read_graph(path)
+        if path.is_dir(): return read_ogb(path)
         if path.suffix: raise FileNotFoundError(f'there is no file {graph}') from None
         raise ValueError(f'{error}. Or name a file, or the folder of a store') from None
 
@@ -115,7 +124,8 @@ def load_graph(
     if budget is not None and budget < 2**27:
         has = show_memory(own_memory())
         refuse(f'memory={memory} leaves less than 134 MB beside the {has} of this process', 'Give more')
-    if store is not None and not overwrite and Path(store).exists():
+    store = Path(store).expanduser() if store is not None else None
+    if store is not None and not overwrite and store.exists():
         refuse(f'{store} exists', 'Name another folder, or say overwrite=True', FileExistsError)
     buffers = budget // 4 if budget else 500_000_000
     if isinstance(found, (Data, ClusterStore)):
@@ -126,10 +136,10 @@ def load_graph(
         if isinstance(found, ClusterStore): return found
         return as_graph(found) if store is None else _store_data(found, store, num_parts, buffers, overwrite)
     with Database(budget and budget * 2 // 3, store) as db:
-        tables = _table_graph(db, found, nodes, Columns(features=features, **kwargs))
+        tables = read_tables(db, found, nodes, Columns(features=features, **kwargs))
         if not quiet: print(*tables.report, sep='\n', flush=True)
         fits = not budget or _bytes_in_memory(tables) <= budget
-        if fits and (store is None or budget): return tables.data()
+        if fits and (store is None or budget): return as_graph(Data(**tables.fields()))
         if store is None:
             refuse(f'memory={memory} is too little for a graph of {tables.num_nodes:,} nodes in memory',
                    'Name a folder for a ClusterStore: store=...')
