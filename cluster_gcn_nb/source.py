@@ -187,11 +187,12 @@ def edge_pieces(self:GraphStream,
     for piece in self.pieces('edges'):
         piece = dict(piece) if isinstance(piece, dict) else dict(edge_index=piece)
         ends = _checked_ends(piece)
+        del piece['edge_index']
         for i in range(0, max(ends.shape[1], 1), most):
-            part = {key: ends[:, i:i+most] if key == 'edge_index' else value[i:i+most] for key, value in piece.items()}
-            part['edge_index'] = as_edge_index(part['edge_index'], self.num_nodes)
+            edges = as_edge_index(ends[:, i:i+most], self.num_nodes)
+            part = dict(edge_index=edges) | {key: value[i:i+most] for key, value in piece.items()}
             for key in {'edge_weight', 'edge_attr'} & part.keys():
-                part[key] = as_edge_values(part[key], part['edge_index'].shape[1], key)
+                part[key] = as_edge_values(part[key], edges.shape[1], key)
             names = _same_names(part, names, 'edges')
             yield part
 

@@ -294,13 +294,13 @@ class IdWriter:
         check_unique(self)
         form = self.form
         with self.file:
-            if form != 'int': return form, write_texts(folder, 'node_names', lambda: self._texts(form))
+            if form == 'text': return form, write_texts(folder, 'node_names', self.pieces)
+            if form == 'json': return form, write_texts(folder, 'node_names', self._as_json)
             file = ArrayWriter(folder/'ids.npy', np.int64, (len(self),))
             for ids in self.pieces(): file.append(ids)
             return form, dict(ids=file.close())
 
-    def _texts(self, form):
-        for ids in self.pieces(): yield ids if form == 'text' else list(map(json.dumps, ids))
+    def _as_json(self): return ([json.dumps(id) for id in ids] for ids in self.pieces())
 
 def _form(ids):
     "The form of one piece."

@@ -150,8 +150,8 @@ class StoreWriter(Patched):
         for name, file in files.items(): self.files[name] = file.close()
 
     def write(self, name, array):
-        file, rows = self.open(name, array.dtype, array.shape), np.atleast_1d(array)
-        for i in range(0, len(rows), self.piece): file.append(rows[i:i+self.piece])
+        file = self.open(name, array.dtype, array.shape)
+        file.append(array)
         self.close(**{name: file})
 
     def sort(self, name, num_rows, dtype):
