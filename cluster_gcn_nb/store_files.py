@@ -218,7 +218,7 @@ def write_texts(
     count = size = 0
     for texts in pieces():
         count += len(texts)
-        size += text_arrays(texts)[0][-1]
+        size += len(''.join(texts).encode('utf-8', 'surrogatepass'))
     ends = ArrayWriter(folder/f'ends_{name}.npy', np.int64, (count + 1,))
     content = ArrayWriter(folder/f'texts_{name}.npy', np.uint8, (size,))
     ends.append([0])
