@@ -11,7 +11,7 @@ __all__ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'pa
 _MODULES = dict(
     datasets=['load_dataset', 'graph_stats', 'planted_partition'], load=['load_graph'],
     partition=['partition_graph', 'Partition'], batching=['ClusterData', 'ClusterLoader'],
-    store=['ClusterStore'], store_write=['GraphStream'], model=['GCN'],
+    store=['ClusterStore'], source=['GraphStream'], model=['GCN'],
     inference=['predict'], evaluation=['evaluate'], predictions=['prediction_table', 'write_table'],
     run=['History'], training=['fit'])
 _NAMES = {name: module for module, names in _MODULES.items() for name in names}
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from cluster_gcn_nb.inference import predict
     from cluster_gcn_nb.model import GCN
     from cluster_gcn_nb.partition import Partition, partition_graph
+    from cluster_gcn_nb.source import GraphStream
     from cluster_gcn_nb.store import ClusterStore
-    from cluster_gcn_nb.store_write import GraphStream
     from cluster_gcn_nb.evaluation import evaluate
     from cluster_gcn_nb.predictions import prediction_table, write_table
     from cluster_gcn_nb.run import History

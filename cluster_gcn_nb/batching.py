@@ -319,7 +319,7 @@ def _sorted(edge_index, before, position, by_target, numbers):
         refuse('edge_index has been changed since the clusters were made', 'Make a new ClusterData')
     return sort_edges(edge_index.cpu().numpy(), position, by_target, numbers)
 
-# %% ../nbs/30_batching.ipynb #attributes
+# %% ../nbs/30_batching.ipynb #sparse-rows
 @patch(as_prop=True)
 def _sparse(self:ClusterData): # SciPy's rows in permuted order, or None
     "The features as sparse rows, if nearly all are zero, or sparse already; made again after a change."
@@ -333,6 +333,7 @@ def _sparse(self:ClusterData): # SciPy's rows in permuted order, or None
         self._known_x = (x, now, rows)
     return rows
 
+# %% ../nbs/30_batching.ipynb #attributes
 @patch
 def _sparse_x(self:ClusterData, ranges):
     rows = self._sparse

@@ -201,10 +201,6 @@ def _weights_of(model): # a tensor: their dtype and device are those of the pred
         refuse(f'the weights are {weights.dtype}: predictions are made in 32 bits', 'Convert them: model.float()')
     return weights
 
-def _check_out(out): # a Path, or None
-    if out is not None and (out.suffix != '.npy' or out.is_dir()):
-        refuse(f'out={str(out)!r} is no name for a table of numbers', 'It should be a file that ends in .npy')
-
 class Prediction(Patched):
     "One prediction: what is known before it begins, and its loop, `run`."
     def __init__(self,
@@ -222,7 +218,8 @@ class Prediction(Patched):
         self.graph, self.fields = self._open_graph(graph)
         self.folder = None if folder is None else Path(folder)
         self.out = None if out is None else Path(out)
-        _check_out(self.out)
+        if self.out is not None and (self.out.suffix != '.npy' or self.out.is_dir()):
+            refuse(f'out={str(out)!r} is no name for a table of numbers', 'It should be a file that ends in .npy')
         if self.folder is not None: read_state(self.folder)         # before anything is touched
         self.widths = self._try_model(embeddings)                   # of all layers
         self.model.to(self.device)
@@ -281,9 +278,8 @@ def maker(self:Prediction,
     z:Any, # [num_nodes, width], the layer below; of the features None
 ): # `(start, stop)` -> rows of the next layer
     if i < 0: return lambda a, b: first_rows(self.steps, self.graph.features(a, b), self.dtype, self.device)
-    step, following = self.steps[i], None
-    if i + 1 < len(self.steps): following = self.steps[i + 1]
-    return lambda a, b: next_rows(step, following, Block(self.graph, a, b, scales, self.device), z)
+    following = self.steps[i + 1] if i + 1 < len(self.steps) else None
+    return lambda a, b: next_rows(self.steps[i], following, Block(self.graph, a, b, scales, self.device), z)
 
 @patch
 @torch.no_grad()
@@ -386,7 +382,7 @@ def layers(self:Prediction,
     names = [*(f'layer{i}' for i in range(last)), 'logits']
     begun = self._last_complete(state, names)
     bar.update(self.graph.num_nodes * max(begun + self.makes_first_layer, 0))
-    if begun == last:
+    if begun == last or not self.graph.num_nodes:
         state.layer('logits', self.widths[-1], everywhere)
         return
     self.blocks.measured = max(self.ratios)
@@ -467,16 +463,15 @@ def run(self:Prediction,
     everywhere:bool=True, # do all ranks want the logits?
 ) -> Tensor|None: # see predict; on ranks other than 0 None, if not `everywhere`
     "The logits of all nodes."
-    n = self.graph.num_nodes
     kept = everywhere and self.out is None                  # does each rank keep all rows of the last layer?
     with ExitStack() as stack:
         self._check_ranks()
         with self.ranks.together('predict'): state = self._begin(stack)
-        shown = dict(total=n * (len(self.steps) + self.makes_first_layer), desc='Predicting', unit=' nodes')
-        bar = stack.enter_context(progress_bar(progress, self.ranks, unit_scale=True, **shown))
+        total = self.graph.num_nodes * (len(self.steps) + self.makes_first_layer)
+        shown = dict(total=total, desc='Predicting', unit=' nodes', unit_scale=True)
+        bar = stack.enter_context(progress_bar(progress, self.ranks, **shown))
         self.plan.working = -int(self.ranks.all_max(-self.plan.working))            # blocks that all have room for
-        if n: self.layers(state, bar, kept)
-        else: state.layer('logits', self.widths[-1], kept)
+        self.layers(state, bar, kept)
         if kept or self.ranks.rank == 0 or self.out is not None: return self.logits(state)
         return None
 

@@ -19,9 +19,10 @@ from .core import refuse
 from .batching import ClusterPartition, Clusters, Cut
 from .datasets import Names, count_classes
 from .memory import as_tensor, buffers, map_private
+from .source import GraphStream
 from .sparse import csr_tensor, join, join_rows
 from .store_files import StoredIds, Texts, column_from, file_name, from_disk, map_array, read_meta
-from .store_write import GraphStream, write_store
+from .store_write import write_store
 
 # %% ../nbs/33_store.ipynb #store
 _Rows = namedtuple('_Rows', 'shape indptr indices data')                 # of SciPy's rows, what join_rows reads
