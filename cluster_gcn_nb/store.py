@@ -19,7 +19,7 @@ from .core import refuse
 from .batching import ClusterPartition, Clusters, Cut
 from .datasets import Names, count_classes
 from .memory import as_tensor, buffers, map_private
-from .sparse import csr_tensor, join, join_rows
+from .sparse import csr_tensor, join, join_rows, take_rows
 from .store_files import StoredIds, Texts, column_from, file_name, from_disk, map_array, read_meta
 from .store_write import GraphStream, write_store
 
@@ -294,6 +294,23 @@ def _read_rows(self:ClusterStore, prefix, start, stop):
         file = self._files['turned_weight' if prefix else 'edge_edge_weight']
         weight = from_disk(file[first:last].copy(), self._columns['edge_weight'])
     return *self._checked(indptr - first, self._files[f'{prefix}index'][first:last], self.num_nodes), weight
+
+# %% ../nbs/33_store.ipynb #rows
+@patch
+def _rows(self:ClusterStore, by_target): # `indptr`, `index` and weights (or None) of all nodes, mapped: see `links`
+    here = self.is_undirected or by_target == (self.sparse_format == 'csc')
+    prefix, file = ('', 'edge_edge_weight') if here else ('turned_', 'turned_weight')
+    weight = self._files[file] if self.levels.get('edge_weight') == 'edge' else None
+    return self._files[f'{prefix}indptr'], self._files[f'{prefix}index'], weight
+
+@patch
+def _as_weight(self:ClusterStore, values): return from_disk(values, self._columns['edge_weight'])
+
+# %% ../nbs/33_store.ipynb #features_of
+@patch
+def features_of(self:ClusterStore, nodes):
+    if self._sparse is not None: return take_rows(self._sparse, nodes)
+    return from_disk(self._files['node_x'][nodes], self._columns['x'])
 
 # %% ../nbs/33_store.ipynb #read-pieces
 @patch
