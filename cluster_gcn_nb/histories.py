@@ -160,7 +160,7 @@ def inner_transpose(
     inner = csr_tensor(before[rows.crow_indices().long()], places[kept], rows.values()[kept], check=False)
     return transpose(inner)
 
-# %% ../nbs/64_histories.ipynb #first
+# %% ../nbs/64_histories.ipynb #propagated
 @patch
 def _propagated(self:HaloBatches, into, diag, ranges):
     "The first propagation of these nodes: dense, or SciPy's rows."

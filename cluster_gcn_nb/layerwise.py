@@ -8,7 +8,7 @@ __all__ = ['numpy_dtype', 'LayerRows', 'Block', 'Variant', 'counted', 'Step', 'p
            'try_out']
 
 # %% ../nbs/60_layerwise.ipynb #imports
-import copy, os
+import copy, inspect, os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,13 +234,22 @@ def conv_step(
 ) -> Step:
     "One PyG convolution as a step. Raises `ValueError` for a `GCNConv` whose options are not those of eq. 1."
     after = None if finish is None else lambda h, own: finish(h)
-    def combine(block, z): return conv(*block.subgraph(z), **block.edge_values(fields))[:block.num_rows]
+    is_bipartite = _takes_pair(conv)
+    def combine(block, z):
+        x, edge_index = block.subgraph(z)
+        if is_bipartite: x = x, x[:block.num_rows]              # nothing is computed for the neighbours
+        return conv(x, edge_index, **block.edge_values(fields))[:block.num_rows]
     if not isinstance(conv, GCNConv): return Step(combine, finish=after)
     if not (conv.normalize and conv.add_self_loops) or conv.improved:
         refuse(f'{conv} is not predicted layer by layer',
                'It should have normalize=True, add_self_loops=True and improved=False')
     weighted = 'edge_weight' in fields
     return propagation_step(conv.lin.weight.t(), conv.bias, weighted=weighted, one_loop=True, finish=after)
+
+def _takes_pair(conv):
+    "Does a convolution say that it takes features of senders and of receivers, as on a bipartite graph?"
+    x = inspect.signature(conv.forward).parameters.get('x')
+    return x is not None and 'tuple' in str(x.annotation).lower()
 
 def steps_of(
     model:nn.Module, # with a method `inference_steps`, or one of PyG's ready-made models
