@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 import numpy as np
+import scipy.sparse as sp
 import torch
 from fastcore.basics import patch
 from torch import Tensor
@@ -22,7 +23,7 @@ from .memory import buffers
 from .partition import Partition, cached_partition, from_assignment, partition_graph
 from .graphs import as_graph, field_levels
 from .sparse import (csr_tensor, is_symmetric, join, join_rows, scipy_csr, sort_edges, sparse_rows,
-                                   transpose, version)
+                                   take_rows, transpose, version)
 
 # %% ../nbs/30_batching.ipynb #cut
 @dataclass
@@ -155,12 +156,13 @@ class Clusters(torch.utils.data.Dataset, Patched):
 
     def _cut(self, clusters): return cut_clusters(clusters, self._ptr, self._part, *self._structure())
 
-    def _node_fields(self, cut, sparse_x=False):
+    def _node_fields(self, cut, sparse_x=False, with_x=True):
         "A `Data` with the fields of a batch's nodes, those of the graph, and `n_id`."
-        out, n_id, rows = self._new(), self._n_id(cut.nodes), self._sparse_x(cut.nodes)
+        out, n_id = self._new(), self._n_id(cut.nodes)
+        rows = self._sparse_x(cut.nodes) if with_x else None
         for key, level in self.levels.items():
             if level == 'graph': out[key] = len(n_id) if key == 'num_nodes' else self._graph_value(key)
-            elif level == 'edge': continue
+            elif level == 'edge' or (key == 'x' and not with_x): continue
             elif key != 'x' or rows is None: out[key] = self._node_values(key, cut.nodes, n_id)
             elif sparse_x: out['sparse_x'] = rows
             else: out['x'] = rows if self._x_is_sparse else torch.from_numpy(scipy_csr(rows).toarray())
@@ -183,9 +185,36 @@ class Clusters(torch.utils.data.Dataset, Patched):
     def _node_values(self, key, ranges, n_id): raise NotImplementedError           # tensor, array or list
     def _edge_values(self, key, cut, e_id): raise NotImplementedError              # tensor, array or list
     def _graph_value(self, key): raise NotImplementedError
+    def _rows(self, by_target) -> tuple: raise NotImplementedError               # of links: `indptr`, `index`, weights
+    def _as_weight(self, values) -> Tensor: raise NotImplementedError              # some of these weights
     def _sparse_x(self, ranges) -> Tensor|None: raise NotImplementedError          # sparse CSR; None: `x` is dense
+    def features_of(self, nodes:np.ndarray): # their numbers [n], in the order of the clusters
+        "Features of any nodes, dense [n, num_features], or SciPy's rows where nearly all are zero."
+        raise NotImplementedError
     @property
     def _x_is_sparse(self) -> bool: raise NotImplementedError                      # is `x` itself a sparse tensor?
+
+# %% ../nbs/30_batching.ipynb #links
+@patch
+def links(self:Clusters,
+    ranges:list, # pairs (start, stop) of nodes
+    by_target:bool=True, # the edges into these nodes? False: those that leave them
+) -> Tensor: # [n, num_nodes] sparse CSR; values: `edge_weight`, or ones
+    "Edges of nodes: in each row the other ends, anywhere in the graph."
+    indptr, index, weight = self._rows(by_target)
+    entries = [(int(indptr[start]), int(indptr[stop])) for start, stop in ranges]
+    begins = np.zeros(sum(stop - start for start, stop in ranges) + 1, np.int64)
+    np.cumsum(join(indptr[1:], ranges) - join(indptr[:-1], ranges), out=begins[1:])
+    if weight is not None: weight = self._as_weight(join(weight, entries))
+    return csr_tensor(begins, join(index, entries), weight, len(indptr) - 1, check=False)
+
+@patch
+def nodes(self:Clusters,
+    ranges:list, # pairs (start, stop) of nodes
+    with_x:bool=True, # features, too?
+) -> Data: # with `n_id`
+    "Attributes of nodes, without edges."
+    return self._node_fields(Cut(ranges, []), with_x=with_x)
 
 # %% ../nbs/30_batching.ipynb #clusterpartition
 @dataclass(eq=False, repr=False)
@@ -237,6 +266,7 @@ class ClusterData(Clusters):
         self.keep_inter_cluster_edges = keep_inter_cluster_edges
         self.sparse_format = sparse_format
         self._known_x:tuple = (None, 0, None)
+        self._known_rows:dict = {}              # of links: by target, by source
         self._data:Data|None = None
         self._empty = copy.copy(data)           # of the class of the graph, which may be the user's own
         for key in list(self._empty.keys()): del self._empty[key]
@@ -364,6 +394,36 @@ def _values(self:ClusterData, key, ids):
     value = self.source[key]
     return _take(value, ids, self.source.__cat_dim__(key, value))
 
+# %% ../nbs/30_batching.ipynb #rows
+@patch
+def _rows(self:ClusterData, by_target): # `indptr`, `index` and weights (an array, or None) of all nodes
+    by_target = by_target or self.is_undirected
+    if by_target not in self._known_rows:
+        here = self.is_undirected or by_target == (self.sparse_format == 'csc')
+        self._known_rows[by_target] = self._sorted_rows() if here else _turned(*self._rows(not by_target))
+    return self._known_rows[by_target]
+
+@patch
+def _sorted_rows(self:ClusterData):
+    partition, weight = self.partition, self.source.get('edge_weight')
+    if weight is not None: weight = weight.detach().cpu().numpy()[partition.edge_perm.numpy()]
+    return partition.indptr.numpy(), partition.index.numpy(), weight
+
+def _turned(indptr, index, weight):
+    "The same edges by their other end."
+    values = np.ones(len(index), np.bool_) if weight is None else weight
+    turned = sp.csr_array((values, index, indptr), shape=(len(indptr) - 1,)*2).tocsc()
+    return turned.indptr, turned.indices, None if weight is None else turned.data
+
+@patch
+def _as_weight(self:ClusterData, values): return torch.from_numpy(values)
+
+# %% ../nbs/30_batching.ipynb #features_of
+@patch
+def features_of(self:ClusterData, nodes):
+    if self._sparse is not None: return take_rows(self._sparse, nodes)
+    return _take(self.source.x.detach(), self._perm[nodes], 0)
+
 # %% ../nbs/30_batching.ipynb #move
 def _move_parts(tensor, move):
     "`move(tensor)`; of a sparse CSR tensor, its three parts are moved, and what is known of it is kept."
@@ -421,6 +481,14 @@ class ClusterLoader(torch.utils.data.DataLoader):
         out._iterator = None                                     # of workers that make other batches
         form = {name: bool(getattr(model, f'takes_{name}', False)) for name in ('adj_t', 'sparse_x')}
         return out._make_batches(**form)
+
+    def made_by(self,
+        make:Callable, # cluster numbers -> batch
+    ): # ClusterLoader
+        "The same loader with batches that another function makes."
+        out = copy.copy(self)
+        out._iterator, out.collate_fn = None, make
+        return out
 
     def _make_batches(self, **form): # arguments of Clusters.batch
         self.form = form

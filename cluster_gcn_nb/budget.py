@@ -13,7 +13,7 @@ from .batching import ClusterLoader
 from .inference import Prediction, TooLittle
 from .memory import SLACK, OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .run import Run, checked_batches
-from .step import PRECISIONS, evaluating, model_logits, node_loss, to_device
+from .step import PRECISIONS, evaluating, node_loss, to_device
 
 # %% ../nbs/71_budget.ipynb #heaviest
 def _batch_size(loader):
@@ -41,7 +41,7 @@ def trial_batches(
     sizes = [size(k) for k in counts]
     def heavier(i, j): return float((sizes[j] / np.maximum(sizes[i], 1)).max())         # in nodes or edges
     last = len(counts) - 1
-    def batch(k): return data.batch(order[:k], **loader.form)
+    def batch(k): return loader.collate_fn(order[:k])
     for i, k in enumerate(counts): yield lambda: batch(k), heavier(i, min(i + 1, last)), heavier(i, last)
 
 # %% ../nbs/71_budget.ipynb #try-step
@@ -59,7 +59,7 @@ def try_step(
             model.train()
             half = PRECISIONS[run.settings.precision]
             with torch.autocast(run.device.type, torch.bfloat16, enabled=half):
-                logits = model_logits(model, batch, run.device)
+                logits = run.logits(batch)
             node_loss(logits.float(), to_device(y.clamp(min=0) if y.ndim == 1 else y, run.device)).backward()
     finally:
         for p, grad in grads: p.grad = grad
@@ -85,6 +85,7 @@ def training_memory(
             run.step_bytes = int(1.15 * seen)           # a peak may be short, and go unseen
             needed, text = base + run.step_bytes + later, f'batches of up to {batch.num_nodes * last:,.0f} nodes'
             del batch
+            if run.histories is not None: run.histories.clear()
             if memory is not None and base + run.step_bytes * following + later > memory:
                 return int(base + 1.4 * run.step_bytes * last + later), text       # it is foreseen from a smaller one
     return needed, text

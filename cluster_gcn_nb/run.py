@@ -24,11 +24,12 @@ from .core import Patched, atomic_write, refuse
 from .data_parallel import begin_epoch, end_epoch
 from .evaluation import score_graph
 from .graphs import as_graph
+from .histories import Histories
 from .memory import give_back, own_memory
 from .metrics import Scores
 from .prepare import check_whole
 from .ranks import Solo
-from .step import check_edge_fields, check_labels, check_precision, own_gradient, train_step
+from .step import check_edge_fields, check_labels, check_precision, model_logits, own_gradient, train_step
 
 # %% ../nbs/70_run.ipynb #history
 class History(list):
@@ -108,6 +109,8 @@ class Settings:
     resume:bool=False
     callbacks:Any=()
     memory:Any=None
+    history:str|None=None
+    history_precision:str='float32'
 
     def __post_init__(self):
         "Raise a `ValueError` or `TypeError` for values that no run can have."
@@ -165,6 +168,8 @@ def recipe(
         clip=settings.clip,
         class_weight=None if class_weight is None else class_weight.tolist(),
         precision=settings.precision,
+        history=settings.history,
+        history_precision=settings.history_precision if settings.history else None,
         seed=settings.seed,
         metric=metric,
         schedule='a function' if callable(settings.schedule) else settings.schedule,
@@ -253,6 +258,7 @@ class Run(Patched):
     ranks:Solo = field(default_factory=Solo)
     average:Any=own_gradient       # of train_step
     seed:int|None=None             # of the random numbers of all ranks
+    histories:Histories|None=None  # tables of activations and gradients
 
     @property
     def epoch(self) -> int: return len(self.history)
@@ -264,12 +270,20 @@ def make_room(self:Run):
     if self.step_bytes and own_memory() + self.step_bytes > self.memory: give_back()
 
 @patch
+def logits(self:Run, batch, weight=1.):
+    "The output of the model for the nodes of a batch; `weight`: of its loss, see Histories."
+    if self.histories is None: return model_logits(self.model, batch, self.device)
+    return self.histories.logits(batch, weight)
+
+@patch
 def take_step(self:Run, batch, number):
     "One step: its loss and number of training nodes, of all ranks."
     precision, clip = self.settings.precision, self.settings.clip
+    if self.histories is not None and not batch.train_mask.any():
+        with torch.no_grad(): self.logits(batch)                # their neighbours will ask for these nodes
     try:
         return train_step(self.model, batch, self.optimizer, self.device, precision, clip, self.class_weight,
-                          self.average, self.num_classes)
+                          self.average, self.num_classes, self.logits)
     except FloatingPointError as e:
         raise FloatingPointError(f'{e} in epoch {self.epoch + 1}, batch {number} of {batch.num_nodes:,} nodes: '
                                  f'{advice(batch)}') from None
@@ -337,7 +351,8 @@ def state(self:Run) -> dict:
         model=self.model.state_dict(), best=self.best, optimizer=self.optimizer.state_dict(),
         schedule={k: v for k, v in self.schedule.state_dict().items() if k != 'lr_lambdas'},
         ranks=self.ranks.size, steps=length_of(self.loader),
-        random=random_state(self.loader, self.device) if alone else dict(seed=self.seed))
+        random=random_state(self.loader, self.device) if alone else dict(seed=self.seed),
+        histories=None if self.histories is None else self.histories.tables)
 
 @patch
 def check_state(self:Run, state, name):
@@ -362,6 +377,7 @@ def load_state(self:Run, state, name):
     by_function = hasattr(self.schedule, 'lr_lambdas')
     self.schedule.load_state_dict(state['schedule'] | (dict(lr_lambdas=[None]) if by_function else {}))
     self.history[:], self.history.stopped, self.best = state['history'], state['stopped'], state['best']
+    if self.histories is not None: self.histories.load(state['histories'])
     if by_function and state.get('ranks', 1) != self.ranks.size:
         self.schedule.last_epoch = self.epoch * len(self.loader) - 1          # an epoch has another number of steps now
         self.schedule.step()

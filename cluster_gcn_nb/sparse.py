@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['csr_tensor', 'marks', 'checked', 'version', 'scipy_csr', 'from_scipy', 'check_constant', 'transpose', 'count_rows',
            'entry_order', 'to_adj_t', 'sort_entries', 'sort_edges', 'mirror_difference', 'is_symmetric', 'spmm',
-           'sparse_rows', 'join', 'join_rows']
+           'sparse_rows', 'join', 'join_rows', 'take_rows']
 
 # %% ../nbs/11_sparse.ipynb #imports
 import warnings
@@ -296,3 +296,13 @@ def join_rows(
     first = np.zeros(sum(b - a for a, b in ranges) + 1, indptr.dtype)
     np.cumsum(join(indptr[1:], ranges) - join(indptr[:-1], ranges), out=first[1:])
     return first, join(matrix.indices, entries), join(matrix.data, entries)
+
+def take_rows(
+    matrix:sp.csr_array, # [n, m]
+    rows:np.ndarray, # [k] integers
+) -> sp.csr_array: # [k, m]
+    "Any rows, in this order."
+    begin = matrix.indptr[rows].astype(np.int64)
+    first = np.append(0, np.cumsum(matrix.indptr[rows + 1] - begin))
+    entries = np.arange(first[-1]) + np.repeat(begin - first[:-1], np.diff(first))
+    return sp.csr_array((matrix.data[entries], matrix.indices[entries], first), shape=(len(rows), matrix.shape[1]))

@@ -9,6 +9,7 @@ __all__ = ['PRECISIONS', 'launched', 'pick_device', 'float_type', 'with_adj_t', 
 
 # %% ../nbs/42_step.ipynb #imports
 import copy, inspect, math, os, warnings
+from collections.abc import Callable
 from contextlib import contextmanager
 import torch
 import torch.distributed as dist
@@ -277,6 +278,7 @@ def train_step(
     class_weight:Tensor|None=None, # [num_classes], on `device`: see node_loss
     average=own_gradient, # makes the gradient of the batch that of the step: see AverageGradients
     num_classes:int=0, # of the whole graph; 0: not known
+    forward:Callable|None=None, # `(batch, weight)` -> logits, where the model is not called itself: see Histories
 ) -> tuple: # `(loss, number of training nodes)` of the step: `(0., 0)` where there are none, which changes nothing
     "One step of gradient descent. Raises `FloatingPointError`, before any weight is changed, if it is not finite."
     check_precision(precision)
@@ -288,7 +290,7 @@ def train_step(
     loss = 0.
     if weight:
         with torch.autocast(device.type, torch.bfloat16, enabled=PRECISIONS[precision]):
-            logits = model_logits(model, batch, device)
+            logits = model_logits(model, batch, device) if forward is None else forward(batch, float(weight))
             check_outputs(logits, batch, num_classes)
             logits = logits.index_select(0, to_device(nodes, device))
         mean = node_loss(logits.float(), y, class_weight)

@@ -7,14 +7,14 @@ __all__ = ['fit', 'training_graph', 'TensorBoard']
 
 # %% ../nbs/72_training.ipynb #imports
 import copy, inspect
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch_geometric.data import Data
-from .core import refuse
+from .core import refuse, temporary_folder
 from .batching import ClusterLoader, Clusters
 from .budget import check_budget
 from .checkpoint import checkpoint_state, write_checkpoint
@@ -22,6 +22,7 @@ from .data_parallel import deal, follow_callbacks, training_together
 from .datasets import count_classes
 from .evaluation import graph_and_labels
 from .graphs import as_graph
+from .histories import Histories
 from .metrics import check_metric
 from .ranks import join, progress_bar
 from .run import History, Run, Settings, checked_batches, learning_rates, length_of, recipe
@@ -109,8 +110,19 @@ def _check_patience(settings, labels):
     if labels is None or labels.get('val_mask') is None or not labels.val_mask.any():
         refuse('patience= waits for better validation scores', 'Pass data with validation nodes')
 
-def _prepare(model, loader, data, settings, device, ranks):
-    "Check everything that `fit` is given, and make the run."
+def _histories(model, loader, settings, device, ranks, stack):
+    "The tables that `history=` asks for, or None; in files for a store, or within a budget."
+    if settings.history is None: return None
+    if ranks.size > 1: refuse(f'history={settings.history!r} is for one process', 'Train without it on several')
+    if type(loader) is not ClusterLoader or loader.kept is not None:
+        refuse(f'history={settings.history!r} makes its own batches', 'Give a ClusterLoader that keeps none')
+    clusters, folder = loader.cluster_data, None
+    path = getattr(clusters, 'path', None)
+    if path is not None or settings.memory is not None: folder = stack.enter_context(temporary_folder(path))
+    return Histories(model, clusters, settings.history, settings.history_precision, folder, device)
+
+def _prepare(model, loader, data, settings, device, ranks, stack):
+    "Check everything that `fit` is given, and make the run; what it keeps open, `stack` closes."
     _check_model(model)
     num_classes, names = _check_loader(model, loader)
     if names is not None: model.class_names = [str(name) for name in names]         # for evaluations of other graphs
@@ -123,7 +135,10 @@ def _prepare(model, loader, data, settings, device, ranks):
     loader = deal(loader, ranks)
     if type(loader) is ClusterLoader: loader = loader.for_model(model)      # others may change their batches
     _initialise(model.to(found), loader, found)
+    histories = _histories(model, loader, settings, found, ranks, stack)
+    if histories is not None: loader = loader.made_by(histories.batches)
     run = _start(model, loader, data, labels, num_classes, settings, found, ranks)
+    run.histories = histories
     if settings.memory is not None or not isinstance(data, Data | None): check_budget(run, settings.memory)
     return run
 
@@ -203,6 +218,8 @@ def fit(
     resume:bool=False, # go on from the checkpoint if there is one?
     callbacks=(), # function of a Run, or several, called after each epoch (by rank 0); True ends the training
     memory=None, # budget for the process's own (anonymous) memory, like '2 GB'; evaluations go layer by layer then
+    history:str|None=None, # links that leave a batch: None cuts them, `'forward'` and `'both'` keep them, see Histories
+    history_precision:str='float32', # of their tables; or `'bfloat16'`, `'float16'`
 ) -> History:
     "Train a model on batches of clusters and evaluate it on the whole graph; under torchrun, on all ranks together."
     ranks = join()
@@ -211,10 +228,11 @@ def fit(
             epochs=epochs, lr=lr, weight_decay=weight_decay, warmup=warmup, optimizer=optimizer, eval_every=eval_every,
             seed=seed, precision=precision, schedule=schedule, clip=clip, class_weight=class_weight, metric=metric,
             patience=patience, restore_best=restore_best, checkpoint=checkpoint, checkpoint_every=checkpoint_every,
-            resume=resume, callbacks=callbacks, memory=memory)
-        run = _prepare(model, loader, data, settings, device, ranks)
+            resume=resume, callbacks=callbacks, memory=memory, history=history, history_precision=history_precision)
+        stack = ExitStack()
+        run = _prepare(model, loader, data, settings, device, ranks, stack)
     shown = dict(total=epochs, desc='Training', unit='epoch')
-    with training_together(run), _seeded(run), progress_bar(progress, ranks, **shown) as bar:
+    with stack, training_together(run), _seeded(run), progress_bar(progress, ranks, **shown) as bar:
         if resume:
             _resume(run)
             bar.update(run.epoch)
