@@ -41,7 +41,7 @@ def trial_batches(
     sizes = [size(k) for k in counts]
     def heavier(i, j): return float((sizes[j] / np.maximum(sizes[i], 1)).max())         # in nodes or edges
     last = len(counts) - 1
-    def batch(k): return loader.collate_fn(order[:k])
+    def batch(k): return loader.collate_fn(order[:k].tolist())
     for i, k in enumerate(counts): yield lambda: batch(k), heavier(i, min(i + 1, last)), heavier(i, last)
 
 # %% ../nbs/71_budget.ipynb #try-step

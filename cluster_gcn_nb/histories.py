@@ -20,30 +20,31 @@ from torch_geometric.data import Data
 from .batching import Clusters
 from .core import Patched, refuse
 from .layerwise import Variant, counted, steps_of
+from .links import Links
 from .model import NORMS, degree_and_diagonal, entry_scales
-from .sparse import csr_tensor, from_scipy, join_rows, scipy_csr, spmm, transpose
+from .sparse import csr_tensor, from_scipy, join_rows, marks, scipy_csr, spmm, transpose
 from .step import edge_fields, float_type
 
 # %% ../nbs/64_histories.ipynb #scales
 class WholeRows:
     "Rows of the propagation matrix of the whole graph, in the order of the clusters."
     def __init__(self,
-        clusters:Clusters, # the graph
+        links:Links, # of the graph
         variant:Variant, # how it is normalised
         dtype:torch.dtype, # of the values
     ):
-        self.clusters, self.variant, self.norm, self.dtype = clusters, variant, NORMS[variant.norm], dtype
-        n = clusters.num_nodes
+        self.links, self.variant, self.norm, self.dtype = links, variant, NORMS[variant.norm], dtype
+        n = links.clusters.num_nodes
         blocks = [self._scales(start, min(start + 2**16, n)) for start in range(0, n, 2**16)]
         self.degree, self.diag = (torch.cat(parts) for parts in zip(*blocks))         # [num_nodes] each
 
     def _links(self, ranges, by_target=True):
         "Edges of these nodes; the row of each entry, whether it is a self-loop, and its weight."
-        links = self.clusters.links(ranges, by_target)
+        links = self.links.edges(ranges, by_target)
         nodes = torch.cat([torch.arange(start, stop) for start, stop in ranges])
         rows = torch.repeat_interleave(links.crow_indices().diff(), output_size=len(links.col_indices()))
         loop = nodes.index_select(0, rows) == links.col_indices()
-        weight = links.values() if self.variant.weighted and not links.is_unweighted else None
+        weight = links.values() if self.variant.weighted and not marks(links)['is_unweighted'] else None
         return links, rows, loop, counted(weight, rows, loop, self.variant.one_loop)
 
     def _scales(self, start, stop):
@@ -94,15 +95,16 @@ class HaloBatches(Patched):
         file:Path|None=None, # for the first propagation of dense features; None: in memory
     ):
         self.clusters, self.dtype, self.both, self.weighted = clusters, dtype, both, weighted
-        self.rows = None if variant is None else WholeRows(clusters, variant, dtype)
+        self.links = Links(clusters)
+        self.rows:Any = None if variant is None else WholeRows(self.links, variant, dtype)
         self.first:Any = None                       # P X, dense or SciPy's rows; None: made with each batch
-        if self.rows is not None: self.first = self._propagate_all(file)
+        if variant is not None: self.first = self._propagate_all(file)
 
     def __call__(self, chosen) -> Data: # `chosen`: cluster numbers, in any order
         chosen = self.clusters._checked_clusters(chosen)
         ends = self.clusters._ptr[chosen], self.clusters._ptr[chosen + 1]
         ranges = list(zip(*(end.tolist() for end in ends)))
-        out = self.clusters.nodes(ranges, with_x=self.rows is None)
+        out = self.links.nodes(ranges, with_x=self.rows is None)
         out.ranges = ranges
         return self._add_subgraph(out) if self.rows is None else self._add_rows(out)
 
@@ -119,12 +121,12 @@ class HaloBatches(Patched):
 
     def _add_subgraph(self, out):
         "Neighbours outside with their features, and the edges that lead to the nodes."
-        links = self.clusters.links(out.ranges)
+        links = self.links.edges(out.ranges)
         others, places = outside(links.col_indices(), out.ranges)
         rows = torch.repeat_interleave(links.crow_indices().diff(), output_size=len(places))
         out.edge_index, out.others = torch.stack([places, rows.long()]), others
         if self.weighted: out.edge_weight = links.values()
-        x = self.clusters.features_of(others.numpy())
+        x = self.links.features(others.numpy())
         out.other_x = x if isinstance(x, Tensor) else torch.from_numpy(x.toarray())
         return out
 
@@ -166,7 +168,7 @@ def _propagated(self:HaloBatches, into, diag, ranges):
     "The first propagation of these nodes: dense, or SciPy's rows."
     senders, columns = torch.unique(into.col_indices(), return_inverse=True)
     own = np.concatenate([np.arange(start, stop) for start, stop in ranges])
-    x, own_x = self.clusters.features_of(senders.numpy()), self.clusters.features_of(own)
+    x, own_x = self.links.features(senders.numpy()), self.links.features(own)
     matrix = csr_tensor(into.crow_indices(), columns, into.values(), len(senders), check=False)
     if isinstance(x, Tensor): return spmm(matrix, x.to(self.dtype)).addcmul_(diag, own_x.to(self.dtype))
     return scipy_csr(matrix) @ x + sp.diags_array(diag[:, 0].numpy()) @ own_x
@@ -175,7 +177,7 @@ def _propagated(self:HaloBatches, into, diag, ranges):
 def _propagate_all(self:HaloBatches, file):
     "The first propagation of all nodes, where it can be kept: not that of a store's sparse features."
     clusters, n = self.clusters, self.clusters.num_nodes
-    is_dense = isinstance(clusters.features_of(np.zeros(0, np.int64)), Tensor)
+    is_dense = isinstance(self.links.features(np.zeros(0, np.int64)), Tensor)
     if not is_dense and file is not None: return None
     width = clusters.num_features
     per_node = (1 + clusters.num_edges / max(n, 1)) * (width * self.dtype.itemsize if is_dense else 100)
@@ -185,9 +187,9 @@ def _propagate_all(self:HaloBatches, file):
     for start in range(0, n, step):
         ranges = [(start, min(start + step, n))]
         found = self._propagated(self.rows.matrix(ranges), own_rows(self.rows.diag, ranges)[:, None], ranges)
-        if is_dense: write_rows(out, ranges, found)
+        if out is not None: write_rows(out, ranges, found)
         else: parts.append(found)
-    return out if is_dense else sp.csr_array(sp.vstack(parts, 'csr'))
+    return out if out is not None else sp.csr_array(sp.vstack(parts, 'csr'))
 
 @patch
 def _kept(self:HaloBatches, ranges):

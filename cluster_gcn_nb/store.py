@@ -15,18 +15,14 @@ from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
-from cluster_gcn_nb.core import refuse
-from cluster_gcn_nb.batching import ClusterPartition, Clusters, Cut
-from cluster_gcn_nb.datasets import Names, count_classes
-from cluster_gcn_nb.memory import as_tensor, buffers, map_private
-<<<<<<< ours
-from cluster_gcn_nb.source import GraphStream
-from cluster_gcn_nb.sparse import csr_tensor, join, join_rows
-=======
-from cluster_gcn_nb.sparse import csr_tensor, join, join_rows, take_rows
->>>>>>> theirs
-from cluster_gcn_nb.store_files import StoredIds, Texts, column_from, file_name, from_disk, map_array, read_meta
-from cluster_gcn_nb.store_write import write_store
+from .core import refuse
+from .batching import ClusterPartition, Clusters, Cut
+from .datasets import Names, count_classes
+from .memory import as_tensor, buffers, map_private
+from .source import GraphStream
+from .sparse import csr_tensor, join, join_rows
+from .store_files import StoredIds, Texts, column_from, file_name, from_disk, map_array, read_meta
+from .store_write import write_store
 
 # %% ../nbs/33_store.ipynb #store
 _Rows = namedtuple('_Rows', 'shape indptr indices data')                 # of SciPy's rows, what join_rows reads
@@ -299,23 +295,6 @@ def _read_rows(self:ClusterStore, prefix, start, stop):
         file = self._files['turned_weight' if prefix else 'edge_edge_weight']
         weight = from_disk(file[first:last].copy(), self._columns['edge_weight'])
     return *self._checked(indptr - first, self._files[f'{prefix}index'][first:last], self.num_nodes), weight
-
-# %% ../nbs/33_store.ipynb #rows
-@patch
-def _rows(self:ClusterStore, by_target): # `indptr`, `index` and weights (or None) of all nodes, mapped: see `links`
-    here = self.is_undirected or by_target == (self.sparse_format == 'csc')
-    prefix, file = ('', 'edge_edge_weight') if here else ('turned_', 'turned_weight')
-    weight = self._files[file] if self.levels.get('edge_weight') == 'edge' else None
-    return self._files[f'{prefix}indptr'], self._files[f'{prefix}index'], weight
-
-@patch
-def _as_weight(self:ClusterStore, values): return from_disk(values, self._columns['edge_weight'])
-
-# %% ../nbs/33_store.ipynb #features_of
-@patch
-def features_of(self:ClusterStore, nodes):
-    if self._sparse is not None: return take_rows(self._sparse, nodes)
-    return from_disk(self._files['node_x'][nodes], self._columns['x'])
 
 # %% ../nbs/33_store.ipynb #read-pieces
 @patch
