@@ -195,7 +195,7 @@ def train_run(
     from cluster_gcn_nb.batching import ClusterLoader
     from cluster_gcn_nb.datasets import count_classes
     from cluster_gcn_nb.runs import check_task, clusters_of, make_model, save_config
-    from cluster_gcn_nb.step import labels_of, pick_device
+    from cluster_gcn_nb.step import labels_of, launched, pick_device
     from cluster_gcn_nb.training import fit
     for key in ('batch_size', 'epochs'):
         if config[key] is not None and config[key] < 1: raise ValueError(f'{key}={config[key]} should be 1 or more')
@@ -206,6 +206,7 @@ def train_run(
         raise ValueError(f"num_parts={config['num_parts']}, but the store {data.path} has {data.num_parts} clusters")
     settings = settings_for(config['graph'], data.num_nodes, data.num_parts if is_store else config['num_parts'])
     config |= {key: value for key, value in settings.items() if config[key] is None}
+    if config['history'] is None: config['history'] = 'none' if is_store or launched() else 'both'
     labels = labels_of(data)
     check_task(labels, data.num_features, config)
     if config['nodes']: config['label'] = labels.get('label_name')
@@ -226,6 +227,7 @@ def train_run(
             save_config(folder, config)
     names = 'epochs', 'lr', 'weight_decay', 'device', 'seed', 'schedule', 'patience', 'memory'
     options = {name: config[name] for name in names}
+    options['history'] = None if config['history'] == 'none' else config['history']
     history = fit(model, loader, data, callbacks=[begun, report], **options, **keep)
     return model, data, history
 
@@ -256,6 +258,7 @@ def cluster_gcn_train(
     lr:float=.01, # learning rate
     schedule:str='constant', # of the learning rate: constant, linear or cosine
     patience:int=None, # stop after so many epochs without a better validation score
+    history:str=None, # links that leave a batch: both, forward (kept by tables of all nodes) or none (default: by the graph)
     memory:str=None, # what the process may have of its own, like '2 GB'
     method:str='metis', # partitioner: metis, kaminpar, streaming or random
     seed:int=0, # of partition, initial weights, shuffling and dropout

@@ -54,16 +54,28 @@ class WholeRows:
         counts = links.crow_indices().diff()
         return degree_and_diagonal(self.norm, self.variant.diag_lambda, counts, rows, loop, weight, self.dtype)
 
-    def matrix(self,
-        ranges:list, # pairs (start, stop) of nodes
-        by_target:bool=True, # rows of P? False: of its transpose
-    ) -> Tensor: # [n, num_nodes] sparse CSR
-        "These rows, without the diagonal that is added to them."
-        links, rows, _, weight = self._links(ranges, by_target)
-        powers = (self.norm.left, self.norm.right) if by_target else (self.norm.right, self.norm.left)
-        values = entry_scales(*powers, own_rows(self.degree, ranges), rows, self.degree, links.col_indices())
+    def _scaled(self, found, ranges, left, right):
+        "What `_links` found, normalised."
+        links, rows, _, weight = found
+        values = entry_scales(left, right, own_rows(self.degree, ranges), rows, self.degree, links.col_indices())
         if weight is not None: values *= weight
         return csr_tensor(links.crow_indices(), links.col_indices(), values, len(self.degree), check=False)
+
+    def matrix(self,
+        ranges:list, # pairs (start, stop) of nodes
+    ) -> Tensor: # [n, num_nodes] sparse CSR
+        "These rows of $P$, without the diagonal that is added to them."
+        return self._scaled(self._links(ranges), ranges, self.norm.left, self.norm.right)
+
+    def matrices(self,
+        ranges:list, # pairs (start, stop) of nodes
+    ) -> tuple: # of two, likewise
+        r"These rows of $P$ and of $P^\top$."
+        found, (left, right) = self._links(ranges), (self.norm.left, self.norm.right)
+        into = self._scaled(found, ranges, left, right)
+        if not self.links.clusters.is_undirected: found = self._links(ranges, by_target=False)
+        elif left == right: return into, into
+        return into, self._scaled(found, ranges, right, left)
 
 def own_rows(
     table:Tensor, # [num_nodes, ...], in the order of the clusters
@@ -110,10 +122,11 @@ class HaloBatches(Patched):
 
     def _add_rows(self, out):
         "Rows of P, what leaves the nodes, and the first propagation."
-        out.into = self.rows.matrix(out.ranges)
         out.diag = own_rows(self.rows.diag, out.ranges)[:, None]
-        if self.both: out.out_of = self.rows.matrix(out.ranges, by_target=False)
-        else: out.back = inner_transpose(out.into, out.ranges)
+        if self.both: out.into, out.out_of = self.rows.matrices(out.ranges)
+        else:
+            out.into = self.rows.matrix(out.ranges)
+            out.back = inner_transpose(out.into, out.ranges)
         first = self._propagated(out.into, out.diag, out.ranges) if self.first is None else self._kept(out.ranges)
         if isinstance(first, Tensor): out.x = first
         else: out.sparse_x = from_scipy(first)
@@ -224,11 +237,11 @@ class _Product(torch.autograd.Function):
     def backward(ctx, grad):
         batch, table = ctx.batch, ctx.gradients
         own = grad * batch.diag
-        if table is None: from_others = spmm(batch.back, grad)
+        if table is None: own.add_(spmm(batch.back, grad))
         else:
             write_rows(table, batch.ranges, grad * ctx.weight)
-            from_others = _times(batch.out_of, table) / ctx.weight
-        return own.add_(from_others).to(ctx.dtype), None, None, None, None
+            own.add_(_times(batch.out_of, table), alpha=1 / ctx.weight)
+        return own.to(ctx.dtype), None, None, None, None
 
 def _times(rows, table):
     "Rows of a propagation times a table, which may be of 16 bits."
