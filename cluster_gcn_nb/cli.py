@@ -258,7 +258,7 @@ def cluster_gcn_train(
     lr:float=.01, # learning rate
     schedule:str='constant', # of the learning rate: constant, linear or cosine
     patience:int=None, # stop after so many epochs without a better validation score
-    history:str=None, # links that leave a batch: both, forward (kept by tables of all nodes) or none (default: by the graph)
+    history:str=None, # keep links that leave a batch, by tables: both, forward or none (default: by the graph)
     memory:str=None, # what the process may have of its own, like '2 GB'
     method:str='metis', # partitioner: metis, kaminpar, streaming or random
     seed:int=0, # of partition, initial weights, shuffling and dropout
