@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from .batching import ClusterLoader
+from .histories import HaloBatches
 from .inference import Prediction, TooLittle
 from .memory import SLACK, OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .run import Run, checked_batches
@@ -35,7 +36,9 @@ def trial_batches(
     order = np.argsort(-heaviness, kind='stable')
     most = min(most, len(data))
     counts = [min(2**i, most) for i in range((most - 1).bit_length() + 1)]
+    has_all_edges = isinstance(loader.collate_fn, HaloBatches)
     def size(k):
+        if has_all_edges: return np.array([nodes[order[:k]].sum(), entries[order[:k]].sum()], float)
         cut = data._cut(np.sort(order[:k]))
         return np.array([len(cut.indptr), len(cut.cols)], float)                # nodes and edges
     sizes = [size(k) for k in counts]

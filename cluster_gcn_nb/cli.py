@@ -223,7 +223,7 @@ def train_run(
     def begun(run):
         "Only now, with nothing left to be wrong, does this run take the place of an earlier one."
         if folder and not resume and run.epoch == 1:
-            (folder/'checkpoint').unlink(missing_ok=True)
+            for path in (folder/'checkpoint', *folder.glob('checkpoint.*.tables')): path.unlink(missing_ok=True)
             save_config(folder, config)
     names = 'epochs', 'lr', 'weight_decay', 'device', 'seed', 'schedule', 'patience', 'memory'
     options = {name: config[name] for name in names}
@@ -272,6 +272,8 @@ def cluster_gcn_train(
     With several processes: torchrun --nproc-per-node 2 -m cluster_gcn_nb.cli train ..."""
     with one_line_errors():
         options = {k: v for k, v in locals().items() if k not in ('out', 'resume', 'overwrite', 'kwargs')}
+        if history not in (None, 'both', 'forward', 'none'):
+            raise ValueError(f'history={history!r} should be both, forward or none')
         if not 0 <= seed < 2**31: raise ValueError(f'seed={seed} should be between 0 and {2**31 - 1}')
         if resume and not out: raise ValueError('--resume needs --out, the folder of the run')
         if resume and overwrite: raise ValueError('--resume goes on, and --overwrite begins again: give one of them')

@@ -7,7 +7,7 @@ __all__ = ['WholeRows', 'own_rows', 'write_rows', 'HaloBatches', 'places_of', 'o
            'table_dtype', 'Histories']
 
 # %% ../nbs/64_histories.ipynb #imports
-import math
+import hashlib, math, re, secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from .batching import Clusters
-from .core import Patched, refuse
-from .layerwise import Variant, counted, steps_of
+from .core import Patched, atomic_write, refuse
+from .layerwise import Variant, counted, steps_of, try_training
 from .links import Links
 from .model import NORMS, degree_and_diagonal, entry_scales
 from .sparse import csr_tensor, from_scipy, join_rows, marks, scipy_csr, spmm, transpose
@@ -184,7 +184,9 @@ def _propagated(self:HaloBatches, into, diag, ranges):
     x, own_x = self.links.features(senders.numpy()), self.links.features(own)
     matrix = csr_tensor(into.crow_indices(), columns, into.values(), len(senders), check=False)
     if isinstance(x, Tensor): return spmm(matrix, x.to(self.dtype)).addcmul_(diag, own_x.to(self.dtype))
-    return scipy_csr(matrix) @ x + sp.diags_array(diag[:, 0].numpy()) @ own_x
+    found = sp.csr_array(scipy_csr(matrix) @ x + sp.diags_array(diag[:, 0].numpy()) @ own_x)
+    found.sort_indices()
+    return found
 
 @patch
 def _propagate_all(self:HaloBatches, file):
@@ -256,6 +258,11 @@ def table_dtype(precision, model):
         refuse(f'history_precision={precision!r} is unknown', f"Choose one of {', '.join(map(repr, types))}")
     return types[precision]
 
+def _clusters_id(clusters):
+    "What tells the order of the nodes from any other."
+    if hasattr(clusters, 'fingerprint'): return clusters.fingerprint
+    return hashlib.sha256(clusters._perm.numpy().tobytes() + clusters._ptr.tobytes()).hexdigest()
+
 class Histories(Patched):
     "The tables of a model, and the model's way through a batch with them. Raises `ValueError`."
     def __init__(self,
@@ -267,22 +274,29 @@ class Histories(Patched):
         device:str|torch.device='cpu', # where to compute
     ):
         if kind not in ('forward', 'both'): refuse(f'history={kind!r} is unknown', "Give 'forward', 'both' or None")
-        self.steps, self.kind, self.folder = steps_of(model), kind, folder
-        self.device = torch.device(device)
+        self.kind, self.folder, self.device = kind, folder, torch.device(device)
         self.dtype = table_dtype(precision, model)
-        variants = {step.norm for step in self.steps}
-        if len(variants) > 1: refuse('the convolutions of the model propagate differently', 'Train without history')
-        variant = variants.pop()
-        if variant is None and kind == 'both':
-            refuse("history='both' is for models that propagate, such as GCN", "Give 'forward'")
-        fields = edge_fields(model)
-        if variant is None and 'edge_attr' in fields and 'edge_attr' in clusters.fields:
-            refuse('histories know no edge_attr', 'Train without history')
-        weighted = 'edge_weight' in fields and 'edge_weight' in clusters.fields
-        file = None if folder is None else folder/'first'
+        try:
+            self.steps = steps_of(model)
+            fields, variant = self._edges_of(model, clusters)
+            try_training(model, clusters.num_features, float_type(model), fields)
+        except ValueError as error: raise ValueError(f'history={kind!r}: {error}; or train with history=None') from None
+        weighted, file = 'edge_weight' in fields, None if folder is None else folder/'first'
         self.batches = HaloBatches(clusters, variant, float_type(model), kind == 'both', weighted, file)
-        self.num_nodes = clusters.num_nodes
+        self.num_nodes, self.clusters_id = clusters.num_nodes, _clusters_id(clusters)
         self.tables:dict[str, Tensor] = {}          # by name: of 'values' or 'gradients', and the number of a step
+        self.saved:dict|None = None                 # where and what they are, for a checkpoint: see save
+
+    def _edges_of(self, model, clusters):
+        "Which fields of edges the model takes, and how it propagates. Raises `ValueError`."
+        taken = ['edge_weight'] if getattr(model, 'takes_adj_t', False) else edge_fields(model)
+        fields, variants = [name for name in taken if name in clusters.fields], {step.norm for step in self.steps}
+        if len(variants) > 1: refuse('the convolutions of the model propagate differently', 'They should not')
+        variant = variants.pop()
+        if variant is None and self.kind == 'both':
+            refuse(f'{type(model).__name__} does not propagate by a matrix, as GCN does', "Give history='forward'")
+        if 'edge_attr' in fields: refuse('the model takes edge_attr, which histories do not know', 'Leave it out')
+        return fields, variant
 
     def table(self, name, width):
         "The table of this name; made when it is first used."
@@ -305,17 +319,6 @@ class Histories(Patched):
             if step.norm is not None and step.send is not None: h = step.send(h)        # (P H) W = P (H W)
             if step.finish is not None: h = step.finish(h, own)
         return h
-
-    def state(self) -> dict: # name -> Tensor
-        "The tables, for a checkpoint."
-        return self.tables
-
-    def load(self,
-        state:dict, # of earlier Histories
-    ):
-        "Go on with the tables of a checkpoint."
-        for name, rows in state.items():
-            self.table(name, rows.shape[1]).copy_(rows)
 
     def clear(self):
         "Forget what was seen."
@@ -349,3 +352,51 @@ class _Place:
 
     def edge_values(self, names):
         return {'edge_weight': self.batch.edge_weight} if 'edge_weight' in self.batch else {}
+
+# %% ../nbs/64_histories.ipynb #saved
+def _pieces(table):
+    "Some rows at a time, 4 MB."
+    return table.split(max(2**22 // max(table[:1].nbytes, 1), 1))
+
+@patch
+def save(self:Histories,
+    checkpoint:Path, # the file of the checkpoint
+):
+    "Write the tables beside a checkpoint that will name them: `saved` says where they are."
+    name, sha = f'{checkpoint.name}.{secrets.token_hex(4)}.tables', hashlib.sha256()
+    with atomic_write(checkpoint.parent/name) as tmp, open(tmp, 'wb') as file:
+        for table in self.tables.values():
+            for rows in _pieces(table):
+                content = rows.cpu().contiguous().view(torch.uint8).numpy().data
+                sha.update(content)
+                file.write(content)
+    widths = {name: table.shape[1] for name, table in self.tables.items()}
+    self.saved = dict(file=name, sha256=sha.hexdigest(), widths=widths, clusters=self.clusters_id)
+
+@patch
+def drop_older(self:Histories,
+    checkpoint:Path, # which is written
+):
+    "Remove the tables of earlier checkpoints."
+    for path in checkpoint.parent.glob('*.tables'):
+        ours = re.fullmatch(re.escape(checkpoint.name) + r'\.[0-9a-f]{8}\.tables', path.name)
+        if ours and (self.saved is None or path.name != self.saved['file']): path.unlink(missing_ok=True)
+
+@patch
+def load(self:Histories,
+    saved:dict, # of earlier Histories
+    checkpoint:Path, # whose tables they are
+):
+    "Go on with the tables of a checkpoint. Raises `ValueError` if they are damaged or of other clusters."
+    path, sha = checkpoint.parent/saved['file'], hashlib.sha256()
+    advice = 'Begin again without the checkpoint'
+    if saved['clusters'] != self.clusters_id: refuse(f'{checkpoint} is of a run on other clusters', advice)
+    if not path.is_file(): refuse(f'{path} is missing, with the tables of {checkpoint}', advice)
+    with open(path, 'rb') as file:
+        for name, width in saved['widths'].items():
+            for rows in _pieces(self.table(name, width)):
+                content = bytearray(file.read(rows.nbytes))
+                sha.update(content)
+                if len(content) == rows.nbytes: rows.copy_(torch.frombuffer(content, dtype=rows.dtype).view(rows.shape))
+    if sha.hexdigest() != saved['sha256']: refuse(f'{path} is damaged', advice)
+    self.saved = saved

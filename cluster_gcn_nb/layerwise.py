@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['numpy_dtype', 'LayerRows', 'Block', 'Variant', 'counted', 'Step', 'propagation_step', 'conv_step', 'steps_of',
            'scale_layers', 'first_rows', 'next_rows', 'variants_of', 'all_layers', 'BlockSizes', 'no_autocast',
-           'try_out']
+           'try_out', 'try_training']
 
 # %% ../nbs/60_layerwise.ipynb #imports
 import copy, inspect, os
@@ -25,7 +25,7 @@ from .memory import OwnMemory, as_tensor, map_private
 from .model import GCN, NORMS, degree_and_diagonal, entry_scales, relu_dropout, times
 from .source import DataSource, Source
 from .sparse import csr_tensor, spmm
-from .step import edge_fields, predict_logits
+from .step import edge_fields, model_logits, predict_logits
 
 # %% ../nbs/60_layerwise.ipynb #layer
 def numpy_dtype(dtype:torch.dtype) -> np.dtype:
@@ -477,3 +477,27 @@ def try_out(
                    'Does one look at more than a node and its in-neighbours, or does inference_steps() leave one out?')
     if not hidden: return layers
     with no_autocast(device): return all_layers(steps[:-1], source, data.x, dtype, device)
+
+# %% ../nbs/60_layerwise.ipynb #try-training
+@torch.no_grad()
+def try_training(
+    model:nn.Module, # see steps_of
+    num_features:int, # of the graph
+    dtype:torch.dtype, # of the weights
+    fields:list|tuple=(), # of 'edge_weight' and 'edge_attr': what the graph has and the model takes
+):
+    "Raise a `ValueError` unless a model's steps do in training what the model does, on a small graph."
+    name, takes_adj_t, device = type(model).__name__, getattr(model, 'takes_adj_t', False), torch.device('cpu')
+    data = _random_graph(1, num_features, dtype, fields, single_loops='edge_weight' in fields and not takes_adj_t)
+    def by_steps(twin):
+        source = DataSource(data, takes_adj_t, fields, dtype)
+        return all_layers(_checked_steps(twin, name), source, data.x, dtype, block_size=data.num_nodes)
+    def by_model(twin): return [model_logits(twin, data, device)]
+    found = []
+    for way in (by_steps, by_model):
+        with torch.random.fork_rng([]), no_autocast(device):
+            torch.manual_seed(0)
+            found.append(way(_twin(model).to(device).train()))
+    if not _agree(found[0], found[1][-1]):
+        refuse(f'in training, the steps of {name} give something else than its forward pass',
+               'Let finish= of its steps do all that forward does, dropout included')

@@ -115,6 +115,8 @@ class Settings:
     def __post_init__(self):
         "Raise a `ValueError` or `TypeError` for values that no run can have."
         check_precision(self.precision)
+        if self.history is None and self.history_precision != 'float32':
+            refuse(f'history_precision={self.history_precision!r} is of tables', "Give history='both', too")
         for name, least in dict(epochs=0, eval_every=1, checkpoint_every=1).items():
             check_whole(name, getattr(self, name), least)
         if self.optimizer is None:
@@ -352,7 +354,7 @@ def state(self:Run) -> dict:
         schedule={k: v for k, v in self.schedule.state_dict().items() if k != 'lr_lambdas'},
         ranks=self.ranks.size, steps=length_of(self.loader),
         random=random_state(self.loader, self.device) if alone else dict(seed=self.seed),
-        histories=None if self.histories is None else self.histories.tables)
+        histories=None if self.histories is None else self.histories.saved)
 
 @patch
 def check_state(self:Run, state, name):
@@ -377,7 +379,7 @@ def load_state(self:Run, state, name):
     by_function = hasattr(self.schedule, 'lr_lambdas')
     self.schedule.load_state_dict(state['schedule'] | (dict(lr_lambdas=[None]) if by_function else {}))
     self.history[:], self.history.stopped, self.best = state['history'], state['stopped'], state['best']
-    if self.histories is not None: self.histories.load(state['histories'])
+    if self.histories is not None: self.histories.load(state['histories'], Path(name))
     if by_function and state.get('ranks', 1) != self.ranks.size:
         self.schedule.last_epoch = self.epoch * len(self.loader) - 1          # an epoch has another number of steps now
         self.schedule.step()

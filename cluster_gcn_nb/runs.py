@@ -184,7 +184,7 @@ def resumes(
         if not launched(): raise ValueError(f'there is no run to resume in {folder}')
         print(f'there is no run to resume in {folder} yet: it begins', flush=True)     # a job that torchrun restarts
         return False
-    before = read_config(folder)
+    before = dict(history='none') | read_config(folder)
     if 'store' in before: config['store'] = before['store']
     for key, value in config.items():
         if value is None: config[key] = before.get(key)

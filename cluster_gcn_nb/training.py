@@ -113,9 +113,10 @@ def _check_patience(settings, labels):
 def _histories(model, loader, settings, device, ranks, stack):
     "The tables that `history=` asks for, or None; in files for a store, or within a budget."
     if settings.history is None: return None
-    if ranks.size > 1: refuse(f'history={settings.history!r} is for one process', 'Train without it on several')
+    what = f'history={settings.history!r}'
+    if ranks.size > 1: refuse(f'{what} is for one process', 'Begin the run with history=None to train on several')
     if type(loader) is not ClusterLoader or loader.kept is not None:
-        refuse(f'history={settings.history!r} makes its own batches', 'Give a ClusterLoader that keeps none')
+        refuse(f'{what} makes its own batches', 'Give a ClusterLoader without keep_batches')
     clusters, folder = loader.cluster_data, None
     path = getattr(clusters, 'path', None)
     if path is not None or settings.memory is not None: folder = stack.enter_context(temporary_folder(path))
@@ -165,7 +166,9 @@ def _keep(run, at_end):
     path, every = run.settings.checkpoint, run.settings.checkpoint_every
     if path is None or not (at_end or run.epoch % every == 0): return
     def write():
+        if run.histories is not None: run.histories.save(Path(path))
         write_checkpoint(path, run.state())
+        if run.histories is not None: run.histories.drop_older(Path(path))
         return []
     run.ranks.on_first(write)
 
