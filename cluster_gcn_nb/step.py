@@ -101,7 +101,7 @@ def edge_fields(
 
 def check_edge_fields(
     model:nn.Module, # that will be given the graph
-    data:Data, # the graph
+    data:Data|Collection[str], # the graph, or the names of its fields
 ):
     "Warn of weights or attributes that the model ignores. Raises `ValueError` if it needs some that the graph lacks."
     taken = ['edge_weight'] if getattr(model, 'takes_adj_t', False) else edge_fields(model)
