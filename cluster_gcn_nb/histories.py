@@ -7,7 +7,7 @@ __all__ = ['WholeRows', 'own_rows', 'write_rows', 'HaloBatches', 'places_of', 'o
            'table_dtype', 'Histories']
 
 # %% ../nbs/64_histories.ipynb #imports
-import hashlib, math, re, secrets
+import hashlib, re, secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .batching import Clusters
-from .core import Patched, atomic_write, refuse
+from .batching import Clusters, move_batch
+from .core import Patched, atomic_write, new_array, refuse
 from .layerwise import Variant, counted, steps_of, try_training
 from .links import Links
 from .model import NORMS, degree_and_diagonal, entry_scales
 from .sparse import csr_tensor, from_scipy, join_rows, marks, scipy_csr, spmm, transpose
-from .step import edge_fields, float_type
+from .step import edge_fields, evaluating, float_type
 
 # %% ../nbs/64_histories.ipynb #scales
 class WholeRows:
@@ -117,6 +117,7 @@ class HaloBatches(Patched):
         ends = self.clusters._ptr[chosen], self.clusters._ptr[chosen + 1]
         ranges = list(zip(*(end.tolist() for end in ends)))
         out = self.links.nodes(ranges, with_x=self.rows is None)
+        if out.get('x') is not None: out.x = _dense(out.x, self.dtype)
         out.ranges = ranges
         return self._add_subgraph(out) if self.rows is None else self._add_rows(out)
 
@@ -140,8 +141,10 @@ class HaloBatches(Patched):
         out.edge_index, out.others = torch.stack([places, rows.long()]), others
         if self.weighted: out.edge_weight = links.values()
         x = self.links.features(others.numpy())
-        out.other_x = x if isinstance(x, Tensor) else torch.from_numpy(x.toarray())
+        out.other_x = _dense(x if isinstance(x, Tensor) else torch.from_numpy(x.toarray()), self.dtype)
         return out
+
+def _dense(x, dtype): return (x.to_dense() if x.layout == torch.sparse_csr else x).to(dtype)
 
 # %% ../nbs/64_histories.ipynb #outside
 def places_of(
@@ -222,9 +225,8 @@ def open_table(
 ) -> Tensor: # of zeros
     "A table of all nodes, in memory or in a file that is mapped."
     if file is None: return torch.zeros(shape, dtype=dtype, device=device)
-    size = math.prod(shape) * dtype.itemsize
-    with open(file, 'wb') as f: f.truncate(size)
-    return torch.from_file(str(file), shared=True, size=math.prod(shape), dtype=dtype).view(shape)
+    size = shape[0], shape[1] * dtype.itemsize
+    return torch.from_numpy(new_array(file, np.uint8, size)).view(dtype)
 
 # %% ../nbs/64_histories.ipynb #product
 class _Product(torch.autograd.Function):
@@ -277,7 +279,7 @@ class Histories(Patched):
         self.kind, self.folder, self.device = kind, folder, torch.device(device)
         self.dtype = table_dtype(precision, model)
         try:
-            self.steps = steps_of(model)
+            self.model = model
             fields, variant = self._edges_of(model, clusters)
             try_training(model, clusters.num_features, float_type(model), fields)
         except ValueError as error: raise ValueError(f'history={kind!r}: {error}; or train with history=None') from None
@@ -286,17 +288,29 @@ class Histories(Patched):
         self.num_nodes, self.clusters_id = clusters.num_nodes, _clusters_id(clusters)
         self.tables:dict[str, Tensor] = {}          # by name: of 'values' or 'gradients', and the number of a step
         self.saved:dict|None = None                 # where and what they are, for a checkpoint: see save
+        self._try()
 
     def _edges_of(self, model, clusters):
         "Which fields of edges the model takes, and how it propagates. Raises `ValueError`."
         taken = ['edge_weight'] if getattr(model, 'takes_adj_t', False) else edge_fields(model)
-        fields, variants = [name for name in taken if name in clusters.fields], {step.norm for step in self.steps}
+        fields = [name for name in taken if name in clusters.fields]
+        variants = {step.norm for step in steps_of(self.model)}
         if len(variants) > 1: refuse('the convolutions of the model propagate differently', 'They should not')
         variant = variants.pop()
         if variant is None and self.kind == 'both':
             refuse(f'{type(model).__name__} does not propagate by a matrix, as GCN does', "Give history='forward'")
         if 'edge_attr' in fields: refuse('the model takes edge_attr, which histories do not know', 'Leave it out')
         return fields, variant
+
+    def _try(self):
+        "Raise a `ValueError` if the model fails on a batch."
+        with torch.no_grad(), evaluating(self.model):
+            batch = move_batch(self.batches([0]), lambda tensor: tensor.to(self.device))
+            try: self.logits(batch)
+            except (RuntimeError, TypeError, AttributeError, IndexError) as error:
+                problem = f'history={self.kind!r}: the steps of {type(self.model).__name__} fail on a batch ({error})'
+                refuse(problem, 'Or train with history=None')
+        self.clear()
 
     def table(self, name, width):
         "The table of this name; made when it is first used."
@@ -312,11 +326,15 @@ class Histories(Patched):
     ) -> Tensor: # [n, num_classes]
         "The output for the nodes of a batch; their rows in the tables are new then."
         h = batch.get('sparse_x') if batch.get('x') is None else batch.x
-        for i, step in enumerate(self.steps):
+        for i, step in enumerate(steps_of(self.model)):
             place, own = _Place(self, batch, i, weight), h
-            if step.norm is None and step.send is not None: own = h = step.send(h)
-            h = step.combine(place, h)
-            if step.norm is not None and step.send is not None: h = step.send(h)        # (P H) W = P (H W)
+            if step.norm is None:
+                if step.send is not None: own = h = step.send(h)
+                h = step.combine(place, h)
+            else:                                       # (P H) W = P (H W)
+                h = step.combine(place, h)
+                if step.send is not None: own, h = step.send(own), step.send(h)
+                if i == 0: own = None                   # features themselves are not in the batch
             if step.finish is not None: h = step.finish(h, own)
         return h
 
@@ -351,7 +369,8 @@ class _Place:
         return torch.cat([h, others.to(h.dtype)]), self.batch.edge_index
 
     def edge_values(self, names):
-        return {'edge_weight': self.batch.edge_weight} if 'edge_weight' in self.batch else {}
+        has_weight = 'edge_weight' in names and 'edge_weight' in self.batch
+        return {'edge_weight': self.batch.edge_weight} if has_weight else {}
 
 # %% ../nbs/64_histories.ipynb #saved
 def _pieces(table):

@@ -24,7 +24,7 @@ from .core import Patched, refuse
 from .memory import OwnMemory, as_tensor, map_private
 from .model import GCN, NORMS, degree_and_diagonal, entry_scales, relu_dropout, times
 from .source import DataSource, Source
-from .sparse import csr_tensor, spmm
+from .sparse import csr_tensor, entry_order, spmm
 from .step import edge_fields, model_logits, predict_logits
 
 # %% ../nbs/60_layerwise.ipynb #layer
@@ -416,7 +416,7 @@ def _random_graph(scale, num_features, dtype, fields, attr=None, single_loops=Fa
     special = torch.tensor([[3, 3, 5, 5, 7, 7], [3, 3, 5, 6, 8, 8]])
     ends = torch.cat([torch.randint(n - 1, (2, 150), generator=rng), special], 1)
     if single_loops: ends = torch.cat([ends[:, ends[0] != ends[1]], torch.tensor([[3, 5], [3, 5]])], 1)
-    ends = ends[:, torch.argsort(ends[1], stable=True)]
+    ends = ends[:, entry_order(ends, n)]                    # as sources give them: dropout of edges is the same
     x = scale * torch.randn(n, num_features, generator=rng, dtype=dtype)
     data = Data(x=x, edge_index=ends, num_nodes=n)
     if 'edge_weight' in fields: data.edge_weight = torch.rand(ends.shape[1], generator=rng)
@@ -490,15 +490,12 @@ def try_training(
     "Raise a `ValueError` unless a model's steps do in training what the model does, on a small graph."
     name, takes_adj_t, device = type(model).__name__, getattr(model, 'takes_adj_t', False), torch.device('cpu')
     data = _random_graph(1, num_features, dtype, fields, single_loops='edge_weight' in fields and not takes_adj_t)
-    def by_steps(twin):
-        source = DataSource(data, takes_adj_t, fields, dtype)
-        return all_layers(_checked_steps(twin, name), source, data.x, dtype, block_size=data.num_nodes)
-    def by_model(twin): return [model_logits(twin, data, device)]
-    found = []
-    for way in (by_steps, by_model):
-        with torch.random.fork_rng([]), no_autocast(device):
-            torch.manual_seed(0)
-            found.append(way(_twin(model).to(device).train()))
-    if not _agree(found[0], found[1][-1]):
+    source, twins = DataSource(data, takes_adj_t, fields, dtype), [_twin(model).to(device).train() for _ in range(2)]
+    with torch.random.fork_rng([]), no_autocast(device):
+        torch.manual_seed(0)
+        layers = all_layers(_checked_steps(twins[0], name), source, data.x, dtype, block_size=data.num_nodes)
+        torch.manual_seed(0)
+        expected = model_logits(twins[1], data, device)
+    if not _agree(layers, expected):
         refuse(f'in training, the steps of {name} give something else than its forward pass',
                'Let finish= of its steps do all that forward does, dropout included')

@@ -29,7 +29,8 @@ from .memory import give_back, own_memory
 from .metrics import Scores
 from .prepare import check_whole
 from .ranks import Solo
-from .step import check_edge_fields, check_labels, check_precision, model_logits, own_gradient, train_step
+from .step import (
+    PRECISIONS, batch_weight, check_edge_fields, check_labels, check_precision, model_logits, own_gradient, train_step)
 
 # %% ../nbs/70_run.ipynb #history
 class History(list):
@@ -261,6 +262,7 @@ class Run(Patched):
     average:Any=own_gradient       # of train_step
     seed:int|None=None             # of the random numbers of all ranks
     histories:Histories|None=None  # tables of activations and gradients
+    mean_weight:float=1.           # of a batch, see batch_weight
 
     @property
     def epoch(self) -> int: return len(self.history)
@@ -278,14 +280,28 @@ def logits(self:Run, batch:Data, weight:float=1.) -> Tensor:
     return self.histories.logits(batch, weight)
 
 @patch
+def refresh(self:Run, batch:Data):
+    "A batch without labels, with histories: its rows are new then, and the gradients that it passes on take a step."
+    is_half, has_gradients = PRECISIONS[self.settings.precision], self.settings.history == 'both'
+    self.optimizer.zero_grad()
+    with torch.set_grad_enabled(has_gradients):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=is_half):
+            logits = self.logits(batch, self.mean_weight)
+        if not has_gradients: return
+        (0 * logits.float().sum()).backward()
+    self.optimizer.step()
+
+@patch
 def take_step(self:Run, batch:Data, number:int) -> tuple:
     "One step: its loss and number of training nodes, of all ranks."
+    if self.histories is not None and not batch_weight(batch, self.class_weight)[0]:
+        self.refresh(batch)
+        return 0., 0
     precision, clip = self.settings.precision, self.settings.clip
-    if self.histories is not None and not batch.train_mask.any():
-        with torch.no_grad(): self.logits(batch)                # their neighbours will ask for these nodes
     try:
-        return train_step(self.model, batch, self.optimizer, self.device, precision, clip, self.class_weight,
-                          self.average, self.num_classes, self.logits)
+        return train_step(
+            self.model, batch, self.optimizer, self.device, precision, clip, self.class_weight, self.average,
+            num_classes=self.num_classes, forward=None if self.histories is None else self.histories.logits)
     except FloatingPointError as e:
         raise FloatingPointError(f'{e} in epoch {self.epoch + 1}, batch {number} of {batch.num_nodes:,} nodes: '
                                  f'{advice(batch)}') from None

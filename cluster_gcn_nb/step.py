@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['PRECISIONS', 'launched', 'pick_device', 'float_type', 'with_adj_t', 'edge_fields', 'check_edge_fields', 'to_device',
            'model_logits', 'node_loss', 'class_weights', 'check_outputs', 'check_fits', 'labels_of', 'check_labels',
-           'own_gradient', 'check_precision', 'train_step', 'evaluating', 'logits_at_once', 'predict_logits']
+           'own_gradient', 'check_precision', 'batch_weight', 'train_step', 'evaluating', 'logits_at_once',
+           'predict_logits']
 
 # %% ../nbs/42_step.ipynb #imports
 import copy, inspect, math, os, warnings
@@ -270,6 +271,16 @@ def check_precision(precision:str):
     if precision not in PRECISIONS:
         refuse(f'precision is {precision!r}', f"Choose one of {', '.join(map(repr, PRECISIONS))}")
 
+def batch_weight(
+    batch:Data, # with `train_mask`
+    class_weight:Tensor|None, # [num_classes]: see node_loss
+) -> tuple: # `(weight, nodes, y)`: of the batch in a mean over batches; its training nodes and their labels
+    "What the loss of a batch is a mean over: its training nodes, or the weights of their classes."
+    nodes = batch.train_mask.nonzero().view(-1)
+    y = batch.y.index_select(0, nodes)
+    if class_weight is None or y.ndim == 2: return float(len(y)), nodes, y
+    return float(class_weight[y.to(class_weight.device)].sum()), nodes, y
+
 def train_step(
     model:nn.Module, # on `device`
     batch:Data, # with `train_mask`; the quickest are made for the model, see ClusterLoader.for_model
@@ -285,14 +296,13 @@ def train_step(
     "One step of gradient descent. Raises `FloatingPointError`, before any weight is changed, if it is not finite."
     check_precision(precision)
     device = torch.device(device)
-    nodes = batch.train_mask.nonzero().view(-1)
-    y = batch.y.index_select(0, nodes).to(device, non_blocking=True)
-    weight = float(class_weight[y].sum()) if class_weight is not None and y.ndim == 1 else len(y)
+    weight, nodes, y = batch_weight(batch, class_weight)
+    y = y.to(device, non_blocking=True)
     optimizer.zero_grad()
     loss = 0.
     if weight:
         with torch.autocast(device.type, torch.bfloat16, enabled=PRECISIONS[precision]):
-            logits = model_logits(model, batch, device) if forward is None else forward(batch, float(weight))
+            logits = model_logits(model, batch, device) if forward is None else forward(batch, weight)
             check_outputs(logits, batch, num_classes)
             logits = logits.index_select(0, to_device(nodes, device))
         mean = node_loss(logits.float(), y, class_weight)

@@ -6,7 +6,7 @@
 __all__ = ['fit', 'training_graph', 'TensorBoard']
 
 # %% ../nbs/72_training.ipynb #imports
-import copy, inspect
+import copy, inspect, os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -29,8 +29,9 @@ from .metrics import check_metric
 from .ranks import join, progress_bar
 from .run import History, Run, Settings, checked_batches, learning_rates, length_of, recipe
 from .sparse import from_scipy, scipy_csr
-from .step import (
-    check_edge_fields, check_fits, check_labels, class_weights, labels_of, model_logits, pick_device, with_adj_t)
+from cluster_gcn_nb.step import (
+    batch_weight, check_edge_fields, check_fits, check_labels, class_weights, labels_of, model_logits, pick_device,
+    with_adj_t)
 
 # %% ../nbs/72_training.ipynb #to-train
 def _check_model(model):
@@ -121,7 +122,9 @@ def _histories(model, loader, settings, device, ranks, stack):
         refuse(f'{what} makes its own batches', 'Give a ClusterLoader without keep_batches')
     clusters, folder = loader.cluster_data, None
     path = getattr(clusters, 'path', None)
-    if path is not None or settings.memory is not None: folder = stack.enter_context(temporary_folder(path))
+    in_files = path is not None or settings.memory is not None
+    if path is not None and not os.access(path.parent, os.W_OK): path = None
+    if in_files: folder = stack.enter_context(temporary_folder(path))
     return Histories(model, clusters, settings.history, settings.history_precision, folder, device)
 
 def _prepare(model, loader, data, settings, device, ranks, stack):
@@ -142,6 +145,8 @@ def _prepare(model, loader, data, settings, device, ranks, stack):
     if histories is not None: loader = loader.made_by(histories.batches)
     run = _start(model, loader, data, labels, num_classes, settings, found, ranks)
     run.histories = histories
+    if histories is not None:
+        run.mean_weight = batch_weight(labels_of(loader.cluster_data), run.class_weight)[0] / len(loader)
     if settings.memory is not None or not isinstance(data, Data | None): check_budget(run, settings.memory)
     return run
 
@@ -218,33 +223,34 @@ def fit(
     metric:str|None=None, # what is scored: see score
     patience:int|None=None, # stop after so many evaluations without a better validation score
     restore_best:bool=True, # end with the weights that scored best on the validation nodes?
-    checkpoint:str|Path|None=None, # a file for the state of the run, written every `checkpoint_every` epochs, and last
+    checkpoint:str|Path|None=None, # a file for the run's state, written every `checkpoint_every` epochs and at the end
     checkpoint_every:int=1, # epochs
     resume:bool=False, # go on from the checkpoint if there is one?
-    callbacks:Callable|Sequence=(), # functions of a Run, called after each epoch (by rank 0); True ends the training
+    callbacks:Callable|Sequence=(), # one or more, called with the Run after each epoch (by rank 0); True ends training
     memory:int|str|None=None, # budget for the process's own memory, like '2 GB'; evaluations go layer by layer then
     history:str|None=None, # links that leave a batch: None cuts them, `'forward'` and `'both'` keep them, see Histories
     history_precision:str='float32', # of their tables; or `'bfloat16'`, `'float16'`
 ) -> History:
     "Train a model on batches of clusters and evaluate it on the whole graph; under torchrun, on all ranks together."
     ranks = join()
-    with ranks.together('fit'):
-        settings = Settings(
-            epochs=epochs, lr=lr, weight_decay=weight_decay, warmup=warmup, optimizer=optimizer, eval_every=eval_every,
-            seed=seed, precision=precision, schedule=schedule, clip=clip, class_weight=class_weight, metric=metric,
-            patience=patience, restore_best=restore_best, checkpoint=checkpoint, checkpoint_every=checkpoint_every,
-            resume=resume, callbacks=callbacks, memory=memory, history=history, history_precision=history_precision)
-        stack = ExitStack()
-        run = _prepare(model, loader, data, settings, device, ranks, stack)
-    shown = dict(total=epochs, desc='Training', unit='epoch')
-    with stack, training_together(run), _seeded(run), progress_bar(progress, ranks, **shown) as bar:
-        if resume:
-            _resume(run)
-            bar.update(run.epoch)
-        try: _train(run, bar)
-        except KeyboardInterrupt: run.history.interrupted = True
-        finally:
-            if restore_best: run.restore_best()
+    with ExitStack() as stack:
+        with ranks.together('fit'):
+            settings = Settings(
+                epochs=epochs, lr=lr, weight_decay=weight_decay, warmup=warmup, optimizer=optimizer,
+                eval_every=eval_every, seed=seed, precision=precision, schedule=schedule, clip=clip,
+                class_weight=class_weight, metric=metric, patience=patience, restore_best=restore_best,
+                checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume, callbacks=callbacks,
+                memory=memory, history=history, history_precision=history_precision)
+            run = _prepare(model, loader, data, settings, device, ranks, stack)
+        shown = dict(total=epochs, desc='Training', unit='epoch')
+        with training_together(run), _seeded(run), progress_bar(progress, ranks, **shown) as bar:
+            if resume:
+                _resume(run)
+                bar.update(run.epoch)
+            try: _train(run, bar)
+            except KeyboardInterrupt: run.history.interrupted = True
+            finally:
+                if restore_best: run.restore_best()
     return run.history
 
 # %% ../nbs/72_training.ipynb #inductive
