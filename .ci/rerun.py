@@ -1,8 +1,8 @@
 """Run a notebook again, and keep the new outputs of the cells that a reader sees, or of those that are named.
 
-    python .ci/rerun.py nbs/72_training.ipynb                          # all outputs, but for slow cells
-    python .ci/rerun.py nbs/72_training.ipynb --only curve,scores      # the outputs of two cells, by their ids
-    python .ci/rerun.py nbs/72_training.ipynb --flags slow             # slow cells as well
+    python .ci/rerun.py nbs/72_training.ipynb                            # all outputs, but for slow cells
+    python .ci/rerun.py nbs/72_training.ipynb --only fit-show,fit-plot   # the outputs of two cells, by their ids
+    python .ci/rerun.py nbs/72_training.ipynb --flags slow               # slow cells as well
 
 If a cell fails, the file stays as it was.
 """

@@ -1,6 +1,7 @@
 """Check the pages of the web site, and the documents at the top, without building the site.
 
-Links, anchors and pictures exist, the sidebar has each page once, and nbdev can make a page of each notebook.
+Links, anchors and pictures exist, and the cells that CONTRIBUTING.md names; the sidebar has each page once, and nbdev
+can make a page of each notebook.
 `python .ci/site.py` prints what is wrong, and exits with 1 if anything is. Links to other hosts are not visited.
 """
 import ast, json, os, re, runpy, sys
@@ -125,6 +126,9 @@ def check():
         check_links(path, page, pages, settings)
         for name in page.linked_code & names: wrong(path, f'`{name}` in a link: nbdev would put a link into it')
         if page.cells: check_cells(path, page.cells, flags)
+    for name, ids in re.findall(r'rerun\.py (\S+) --only (\S+)', (root/'CONTRIBUTING.md').read_text(encoding='utf-8')):
+        known = {cell['id'] for cell in pages[root/name].cells} if root/name in pages else set()
+        for id in set(ids.split(',')) - known: wrong(root/'CONTRIBUTING.md', f'{name} has no cell {id}')
     check_sidebar(notebooks)
 
 

@@ -194,7 +194,8 @@ def train_run(
     import torch
     from cluster_gcn_nb.batching import ClusterLoader
     from cluster_gcn_nb.datasets import count_classes
-    from cluster_gcn_nb.runs import check_task, clusters_of, make_model, save_config
+    from cluster_gcn_nb.runs import (
+        check_task, check_unchanged, clusters_of, learnt_from, make_model, save_config)
     from cluster_gcn_nb.step import labels_of, launched, pick_device
     from cluster_gcn_nb.training import fit
     for key in ('batch_size', 'epochs'):
@@ -211,6 +212,8 @@ def train_run(
     check_task(labels, data.num_features, config)
     if config['nodes']: config['label'] = labels.get('label_name')
     num_classes = count_classes(labels)
+    learnt = learnt_from(labels, data.num_features, num_classes)
+    if resume: check_unchanged(folder, learnt)
     say(f"{config['graph']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, "
         f"{data.num_features:,} features, {num_classes} classes")
     with torch.random.fork_rng([]):
@@ -224,10 +227,10 @@ def train_run(
         "Only now, with nothing left to be wrong, does this run take the place of an earlier one."
         if folder and not resume and run.epoch == 1:
             for path in (folder/'checkpoint', *folder.glob('checkpoint.*.tables')): path.unlink(missing_ok=True)
-            save_config(folder, config)
+            save_config(folder, config | learnt)
     names = 'epochs', 'lr', 'weight_decay', 'device', 'seed', 'schedule', 'patience', 'memory'
     options = {name: config[name] for name in names}
-    options['history'] = None if config['history'] == 'none' else config['history']
+    if config['history'] != 'none': options |= dict(history=config['history'], checkpoint_every=5)   # of tables, too
     history = fit(model, loader, data, callbacks=[begun, report], **options, **keep)
     return model, data, history
 
