@@ -9,6 +9,7 @@ __all__ = ['call_metis', 'call_kaminpar', 'call_apart']
 import errno, json, os, pkgutil, signal, subprocess, sys, time
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 import numpy as np
 import pymetis
 from numpy.typing import DTypeLike
@@ -72,7 +73,7 @@ def call_apart(
     arrays:dict, # its arguments that are arrays
     folder:str|Path, # that may be filled: the arrays' files
     dtype:DTypeLike|None=None, # of the arrays in the child; default: as they are
-    **arguments, # the rest, which JSON can write
+    **arguments:Any, # the rest, which JSON can write
 ) -> np.ndarray: # what the function returns
     "Call a function in a child process. Its `ValueError` is raised here; other failures are a `RuntimeError`."
     folder, name = Path(folder), function.split(':')[1].removeprefix('call_')

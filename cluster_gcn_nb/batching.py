@@ -10,6 +10,7 @@ import copy, functools, math, operator, sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ class Cut:
     indptr:Any=None          # [num_nodes + 1] int32 array: where the edges of each node begin
     cols:Any=None            # [num_edges] int32 array: the other end of each edge
 
-    def edges_of(self, values): # of an array [all edges, ...], the rows of the batch's edges
+    def edges_of(self, values:np.ndarray) -> np.ndarray: # of an array [all edges, ...], the rows of the batch's edges
         rows = join(values, self.entries)
         return rows if self.kept is None else rows[self.kept]
 
@@ -78,7 +79,11 @@ def _adj_t(cut, by_target, symmetric, weight):
     return rows if by_target or symmetric else transpose(rows)
 
 # %% ../nbs/30_batching.ipynb #take
-def take(value, ids, dim):
+def take(
+    value:Tensor|np.ndarray|list, # [..., n, ...]
+    ids:Tensor, # [k] integers from 0
+    dim:int, # that of the entries
+) -> Any: # of the same kind
     "Entries `ids` of a tensor, array or list."
     if isinstance(value, np.ndarray): return value.take(ids.numpy(), axis=dim)
     if not isinstance(value, Tensor): return [value[i] for i in ids.tolist()]
@@ -109,7 +114,7 @@ class Clusters(torch.utils.data.Dataset, Patched):
     def num_classes(self) -> int: return count_classes(self.labels())              # 0 without labels
 
     def batch(self,
-        clusters, # cluster numbers, in any order
+        clusters:Tensor|np.ndarray|list, # cluster numbers, in any order
         adj_t:bool=False, # hold `adj_t` in the place of `edge_index` and the attributes of edges?
         sparse_x:bool=False, # hold `sparse_x` in the place of `x`, where features are nearly all zero?
     ) -> Data: # all node and edge attributes, `n_id`, `e_id` if edges have attributes, and `edge_index`
@@ -211,7 +216,7 @@ class ClusterData(Clusters):
         data:Data, # the graph: `edge_index`, and any node and edge attributes
         num_parts:int|str|None=None, # clusters wanted, or 'auto'; may be left out with `partition`
         recursive:bool=False, # METIS by recursive bisection?
-        save_dir=None, # a folder that keeps the partition for the next time, under a fingerprint of graph and arguments
+        save_dir:str|Path|None=None, # a folder to keep the partition for the next time, under a fingerprint of all this
         filename:str|None=None, # its stem begins the kept file's name
         log:bool=True, # say on stderr when a partition is computed?
         keep_inter_cluster_edges:bool=False, # should item `i` hold the edges that leave its cluster, too?
@@ -445,7 +450,7 @@ class ClusterLoader(torch.utils.data.DataLoader):
         ahead = self.cluster_data.reads_ahead and known and not busy
         return _ahead(super().__iter__()) if ahead else super().__iter__()
 
-    def dealt_by(self, batch_sampler):
+    def dealt_by(self, batch_sampler:torch.utils.data.Sampler):
         "The same loader with the batches of another sampler; it takes nothing from PyTorch's random numbers."
         replaced = 'batch_size', 'shuffle', 'sampler', 'batch_sampler', 'drop_last', 'generator'
         options = {key: value for key, value in self.options.items() if key not in replaced}

@@ -7,6 +7,7 @@ __all__ = ['trial_batches', 'try_step', 'training_memory', 'check_budget']
 
 # %% ../nbs/71_budget.ipynb #imports
 from collections.abc import Iterator
+from typing import Any
 import numpy as np
 import torch
 from .batching import ClusterLoader
@@ -22,7 +23,7 @@ def _batch_size(loader):
     return found or getattr(getattr(loader, 'batch_sampler', None), 'batch_size', None)
 
 def trial_batches(
-    loader, # a ClusterLoader; of another one, its first batch is tried
+    loader:ClusterLoader|Any, # of another one, its first batch is tried
 ) -> Iterator: # `(function that makes a batch, how much heavier the next one is, and the last one)`
     "Ever heavier batches, up to the heaviest that a loader may deal."
     most = _batch_size(loader)
@@ -49,8 +50,8 @@ def trial_batches(
 
 # %% ../nbs/71_budget.ipynb #try-step
 def try_step(
-    run:Run,
-    batch,
+    run:Run, # before its first step
+    batch:Any, # a `Data` of its loader
 ):
     "Forward and backward, as in training, and nothing changed by it."
     model, y = run.model, batch.get('y')
@@ -100,7 +101,7 @@ def _kept_later(run):
 
 def check_budget(
     run:Run,
-    memory, # bytes, or text like '2 GB'; None: no budget
+    memory:int|str|None, # bytes, or text like '2 GB'; None: no budget
 ):
     "Raise a `ValueError` unless `run` keeps to `memory`, and unless its evaluations can go layer by layer."
     if memory is None:

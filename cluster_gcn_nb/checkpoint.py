@@ -20,7 +20,7 @@ from .core import atomic_write, refuse
 _MAGIC = b'cluster_gcn_nb checkpoint 1\n'
 
 def plain(
-    value, # tensors, numbers, text and None, nested in dicts, lists and tuples
+    value:Any, # tensors, numbers, text and None, nested in dicts, lists and tuples
     place:str='state', # what it is called in errors
 ):
     "The same with NumPy's numbers as Python's. Raises `TypeError` for what could not be read again."
@@ -152,7 +152,7 @@ def _attributes(module, code):
     return kept
 
 def structure(
-    model:torch.nn.Module,
+    model:torch.nn.Module, # any
     code:bool=False, # also the methods, tensors and private attributes of the user's own classes?
 ) -> str: # one line per module: its name, its class, and its attributes
     "What a model is besides its weights: the same text in every process and on every machine."
@@ -162,7 +162,7 @@ def structure(
 
 # %% ../nbs/43_checkpoint.ipynb #weights-id
 def weights_id(
-    model:torch.nn.Module,
+    model:torch.nn.Module, # any
 ) -> str: # the same for the same numbers, on any machine
     "What identifies a model's numbers: its weights, buffers, and tensors that are plain attributes."
     sha, found = hashlib.sha256(), model.state_dict() | dict(model.named_buffers())

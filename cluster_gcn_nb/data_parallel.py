@@ -9,6 +9,7 @@ __all__ = ['ClusterSampler', 'deal', 'AverageGradients', 'check_ranks_agree', 't
 # %% ../nbs/51_data_parallel.ipynb #imports
 import hashlib, json, math, signal, threading, time
 from contextlib import contextmanager
+from typing import Any
 import numpy as np
 import torch
 from torch import nn
@@ -24,7 +25,7 @@ class ClusterSampler(Sampler):
         num_parts:int, # clusters
         batch_size:int=1, # clusters in a batch of one rank, at most
         shuffle:bool=True, # another order in each epoch?
-        seed:int=0,
+        seed:int=0, # of the order
         rank:int=0, num_ranks:int=1, # which of how many
         drop_last:bool=False, # leave out clusters (other ones in each epoch) so that all batches are full?
     ):
@@ -67,7 +68,7 @@ def _is_plain(loader):
     return once and sampler.num_samples == len(loader.cluster_data)
 
 def deal(
-    loader, # a ClusterLoader; of one rank alone, anything
+    loader:ClusterLoader|Any, # a ClusterLoader; of one rank alone, anything
     ranks:Solo, # this one among others
 ): # the loader with the batches of this rank
     "Deal a loader's clusters to the ranks. Raises `TypeError` or `ValueError` if that is not possible."
@@ -130,7 +131,7 @@ def _plain_options(optimizer): # group by group
 def _weights_of(model): return [*model.parameters(), *model.buffers()]
 
 def check_ranks_agree(
-    run, # the Run of this rank
+    run:Any, # the Run of this rank
 ):
     "Raise a `ValueError` unless all ranks train the same model in the same way on the same clusters."
     clusters = 'the clusters: cut the graph once, and write a ClusterStore or pass the partition. Of the clusters'
@@ -143,7 +144,7 @@ def check_ranks_agree(
 # %% ../nbs/51_data_parallel.ipynb #training-all
 @contextmanager
 def training_together(
-    run, # the Run of this rank
+    run:Any, # the Run of this rank
 ):
     "Inside, a run is one of all ranks, and each step one on the batches of all. A rank alone has nothing to do."
     if run.ranks.size == 1:
@@ -175,12 +176,14 @@ def deferred_interrupts(average:AverageGradients):
     finally: signal.signal(signal.SIGINT, before)
 
 # %% ../nbs/51_data_parallel.ipynb #follow
-def begin_epoch(run):
+def begin_epoch(
+    run:Any, # the Run of this rank
+):
     "This rank's random numbers of an epoch; a rank alone goes on with those that it has."
     if run.ranks.size > 1: torch.manual_seed(mixed_seed(run.seed, run.epoch, run.ranks.rank))
 
 def end_epoch(
-    run,
+    run:Any, # the Run of this rank
     seconds:float, # that the epoch took on this rank
 ) -> float: # mean of the ranks' seconds
     "All ranks go on with the weights of rank 0."
@@ -188,7 +191,7 @@ def end_epoch(
     return run.ranks.all_sum(seconds)[0] / run.ranks.size
 
 def follow_callbacks(
-    run,
+    run:Any, # the Run of this rank
     called:bool, # has this rank callbacks?
 ):
     "All ranks take over what callbacks have changed on rank 0."

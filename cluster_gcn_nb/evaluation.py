@@ -6,6 +6,7 @@
 __all__ = ['check_class_names', 'graph_and_labels', 'scores_of', 'evaluate', 'score_graph']
 
 # %% ../nbs/62_evaluation.ipynb #imports
+from typing import Any
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
@@ -31,8 +32,8 @@ def check_class_names(
                'Number them alike: load_graph(..., classes=model.class_names)')
 
 def graph_and_labels(
-    model:nn.Module,
-    data, # a `Data`, a ClusterData or a ClusterStore
+    model:nn.Module, # to be scored
+    data:Data|Any, # a `Data`, a ClusterData or a ClusterStore
 ) -> tuple: # `(graph, labels)`: the graph in the form that this package works with, and a `Data` with `y` and masks
     "A graph to evaluate on. Raises `TypeError` or `ValueError` if a model cannot be scored on it."
     if not isinstance(model, nn.Module):
@@ -60,11 +61,11 @@ def scores_of(
 
 # %% ../nbs/62_evaluation.ipynb #evaluate
 def evaluate(
-    model:nn.Module,
-    data, # the whole graph: a `Data` with `x`, `y`, masks, and `edge_index` or `adj_t`; or a ClusterStore
-    device=None, # default: where the model is
+    model:nn.Module, # a classifier, see fit
+    data:Data|Any, # the whole graph: a `Data` with `x`, `y`, masks, and `edge_index` or `adj_t`; or a ClusterStore
+    device:str|torch.device|None=None, # default: where the model is
     metric:str|None=None, # see score
-    memory=None, # budget of the process, like '2 GB': see predict
+    memory:int|str|None=None, # budget of the process, like '2 GB': see predict
 ) -> Scores:
     "Score `model` on the training, validation and test nodes of `data`; the model's mode is left as it was."
     with join().together('evaluate'):
@@ -73,9 +74,10 @@ def evaluate(
     return score_graph(model, data, labels, device, metric, memory)
 
 def score_graph(
-    model:nn.Module,
-    data, labels:Data, # of graph_and_labels
-    device=None, metric:str|None=None, memory=None, # see evaluate
+    model:nn.Module, # see evaluate
+    data:Data|Any, labels:Data, # of graph_and_labels
+    device:str|torch.device|None=None, metric:str|None=None, # see evaluate
+    memory:int|str|None=None, # see evaluate
 ) -> Scores:
     "The same, for a graph that has come through the front door."
     ranks = join()

@@ -7,6 +7,7 @@ __all__ = ['TooLittle', 'Plan', 'make_plan', 'read_state', 'PredictionState', 'P
 
 # %% ../nbs/61_inference.ipynb #imports
 import hashlib, json, math, re, time
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
+from torch_geometric.data import Data
+from tqdm import tqdm
 import cluster_gcn_nb
 from .checkpoint import numerics, structure, warn_if_moved, weights_id
 from .core import (
@@ -163,7 +166,7 @@ class PredictionState:
         return path.is_file() and path.stat().st_size == self.num_nodes * width * self.dtype.itemsize
 
     def layer(self,
-        name:str, width:int,
+        name:str, width:int, # what it is called, and its columns
         everywhere:bool=True, # do ranks other than 0 keep it?
     ) -> LayerRows: # with the rows that are there already
         keeps = everywhere or self.ranks.rank == 0
@@ -204,8 +207,10 @@ def _weights_of(model): # a tensor: their dtype and device are those of the pred
 class Prediction(Patched):
     "One prediction: what is known before it begins, and its loop, `run`."
     def __init__(self,
-        model:nn.Module, graph, # see predict
-        memory=None, folder=None, out=None, device=None, # see predict
+        model:nn.Module, graph:Data|Any, # see predict
+        memory:int|str|None=None, # see predict
+        folder:str|Path|None=None, out:str|Path|None=None, # see predict
+        device:str|torch.device|None=None, # see predict
         copies:int=1, # of the logits, that are in memory at the end
         reserve:int=0, # bytes that the process will need besides
         embeddings:bool=False, # see predict
@@ -319,7 +324,7 @@ def rounds(self:Prediction, start:int): # yields lists of blocks `(start, stop)`
 @patch
 def in_blocks(self:Prediction,
     start:int, # the first row
-    make, width:int, # `(start, stop)` -> rows, and their width
+    make:Callable, width:int, # `(start, stop)` -> rows, and their width
     everywhere:bool=True, # do ranks other than 0 get the rows of others?
 ): # yields `(first row, rows [n, width])`
     "Rows from `start` on, block by block. Each rank makes its own, and gets those of the others."
@@ -354,7 +359,7 @@ def makes_first_layer(self:Prediction) -> bool:
 def fill(self:Prediction,
     state:PredictionState, name:str, width:int, # of the layer to make
     i:int, scales:dict, z:Tensor|None, # see maker
-    bar, everywhere:bool=True, # see layers
+    bar:tqdm, everywhere:bool=True, # see layers
 ):
     "The layer that step `i` makes of `z`, block by block; rows that are there already stay."
     layer = state.layer(name, width, everywhere)
@@ -374,7 +379,7 @@ def _last_complete(self:Prediction, state, names): # number of the last layer th
 
 @patch
 def layers(self:Prediction,
-    state:PredictionState, bar, # a progress bar
+    state:PredictionState, bar:tqdm, # what is done, and how far
     everywhere:bool, # do ranks other than 0 keep the last one?
 ):
     "All layers, one after the other; the last one is left in `state` as `'logits'`."
@@ -478,11 +483,11 @@ def run(self:Prediction,
 # %% ../nbs/61_inference.ipynb #predict
 def predict(
     model:nn.Module, # a GCN, one of PyG's ready-made models, or one with `inference_steps`, see steps_of
-    graph, # a `Data`, a ClusterData or a ClusterStore
-    memory=None, # budget for the process's own (anonymous) memory: bytes, or like '2 GB'; None: none
-    folder=None, # for layers and progress, so that an interrupted run can go on; default: a temporary one, if needed
-    out=None, # an `.npy` file for the logits, on a folder that all ranks see; default: in memory
-    device=None, # where to compute; default: where the model is
+    graph:Data|Any, # a `Data`, a ClusterData, a ClusterStore or another Source
+    memory:int|str|None=None, # budget for the process's own (anonymous) memory: bytes, or like '2 GB'; None: none
+    folder:str|Path|None=None, # for layers and progress, to go on after an interruption; default: temporary, if needed
+    out:str|Path|None=None, # an `.npy` file for the logits, in a folder that all ranks see; default: in memory
+    device:str|torch.device|None=None, # where to compute; default: where the model is
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
     embeddings:bool=False, # [num_nodes, hidden_channels], what enters the last convolution, in place of the logits?
 ) -> Tensor: # [num_nodes, num_classes] on the CPU, in the nodes' original order; with `out`, mapped from the file

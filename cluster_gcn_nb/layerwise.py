@@ -368,7 +368,8 @@ class BlockSizes:
         self.tight = True                   # is memory so short that short peaks count?
         self.measured = 2.                  # bytes taken per byte of `cost`, with a quarter more
 
-    def cost(self, entries, rows): return entries * self.per_entry + rows * self.per_row
+    def cost(self, entries:int|np.ndarray, rows:int|np.ndarray) -> Any: # of so many, or of arrays of them
+        return entries * self.per_entry + rows * self.per_row
 
     def cost_of(self, start:int, stop:int) -> int:
         return self.cost(int(self.indptr[stop]) - int(self.indptr[start]), stop - start)
@@ -378,13 +379,13 @@ class BlockSizes:
         costs = self.cost(ends - ends[0], np.arange(len(ends)))
         return start + max(int(np.searchsorted(costs, most, side='right')) - 1, 1)
 
-    def measure(self, make, start:int, stop:int) -> Tensor: # rows of `make(start, stop)`, on the CPU
+    def measure(self, make:Callable, start:int, stop:int) -> Tensor: # rows of `make(start, stop)`, on the CPU
         if not self.watched: return make(start, stop).cpu()
         with OwnMemory(.0003 if self.tight else .005, give_back=self.tight) as own: rows = make(start, stop).cpu()
         self.measured = max(self.measured, 1.25 * own.taken / self.cost_of(start, stop))
         return rows
 
-    def try_at(self, make, start:int, most:float) -> float: # bytes that a block of cost `most` takes there
+    def try_at(self, make:Callable, start:int, most:float) -> float: # bytes that a block of cost `most` takes there
         stop = self.end(start, most)
         for _ in range(3): self.measure(make, start, stop)              # a short peak may go unseen once
         return self.measured * self.cost_of(start, stop)

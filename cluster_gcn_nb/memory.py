@@ -85,7 +85,7 @@ class Buffers:
         self.keep = keep
 
     def empty(self,
-        shape:tuple, dtype:torch.dtype,
+        shape:tuple, dtype:torch.dtype, # wanted
     ) -> torch.Tensor: # uninitialised, on the CPU
         "A tensor in a free buffer, or in a new one."
         size = int(np.prod(shape)) * dtype.itemsize
@@ -95,14 +95,14 @@ class Buffers:
         weakref.finalize(lent, self.take_back, buffer).atexit = False
         return torch.from_numpy(lent).view(dtype).view(shape)
 
-    def find(self, size):
+    def find(self, size:int) -> np.ndarray|None:
         "A free buffer of at least `size` bytes, which is not free any more; None: there is none."
         for key, buffer in list(self.free.items()):
             if len(buffer) < size: continue
             if self.free.pop(key, None) is not None: return buffer           # of two threads, one gets it
         return None
 
-    def take_back(self, buffer):
+    def take_back(self, buffer:np.ndarray):
         self.free[id(buffer)] = buffer
         for key in list(self.free)[:-self.keep]: self.free.pop(key, None)
 

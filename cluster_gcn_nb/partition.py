@@ -10,6 +10,7 @@ __all__ = ['Partition', 'fill_empty', 'cut_share', 'from_assignment', 'partition
 import hashlib, heapq, json, sys, warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 import numpy as np
 import torch
 from fastcore.basics import patch, patch_to
@@ -192,13 +193,13 @@ def _partition_stream(store, num_parts, method, seed, node_weight, unused, optio
 
 # %% ../nbs/20_partition.ipynb #partition_graph3
 def partition_graph(
-    data_or_edge_index, # a PyG `Data`, its `edge_index` [2, num_edges], or (for `method='streaming'`) a ClusterStore
+    data_or_edge_index:Data|Tensor|Any, # or its `edge_index` [2, num_edges]; for `method='streaming'` a ClusterStore
     num_parts:int|str, # clusters wanted: 1 to `num_nodes`, or 'auto'
     method:str|Tensor|np.ndarray|list='metis', # a name in METHODS, or your own assignment [num_nodes]
     seed:int=0, # same graph, arguments and seed: same partition (but see kaminpar)
     num_nodes:int|None=None, # with a bare `edge_index`; default: the largest number that occurs, plus one
-    edge_weight=None, # what it costs to cut an edge: [num_edges] numbers from 0, or the name of a field; default: all 1
-    node_weight=None, # room that a node takes: [num_nodes] numbers from 0, or the name of a field; default: all 1
+    edge_weight:str|Tensor|np.ndarray|list|None=None, # cost of a cut edge: [num_edges] from 0, or a field; default: 1
+    node_weight:str|Tensor|np.ndarray|list|None=None, # room of a node: [num_nodes] from 0, or a field; default: 1
     auto:dict|None=None, # with `num_parts='auto'`: arguments of auto_num_parts
     **options, # for the method; see metis, kaminpar and stream_parts
 ) -> Partition: # none of its clusters is empty
@@ -396,7 +397,7 @@ def _fingerprint(task):
 def fingerprint(
     data:Data|Tensor, # the graph, or its `edge_index`
     num_parts:int|str, # clusters wanted, or 'auto'
-    **arguments, # of partition_graph
+    **arguments:Any, # of partition_graph
 ) -> str: # 64 hexadecimal digits
     "SHA-256 of a graph's edges, of its weights, and of a partitioner's arguments. Raises `ValueError`."
     return _fingerprint(_task(data, num_parts, **arguments))
@@ -407,7 +408,7 @@ def cached_partition(
     num_parts:int|str, # clusters wanted, or 'auto'
     folder:str|Path, # where partitions are kept
     prefix:str|None=None, # of the file's name; default: the method
-    **arguments, # of partition_graph
+    **arguments:Any, # of partition_graph
 ) -> Partition:
     "`partition_graph`, but what was computed before is read from `folder`."
     task = _task(data, num_parts, **arguments)

@@ -8,8 +8,10 @@ __all__ = ['PALETTE', 'MARKERS', 'link_counts', 'plot_link_blocks', 'plot_adjace
            'plot_stacked', 'plot_memory', 'plot_scaling']
 
 # %% ../nbs/81_plots.ipynb #imports
+from collections.abc import Iterable, Sequence
 from itertools import cycle
 from types import SimpleNamespace
+from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -34,8 +36,8 @@ def _dress(ax, title, legend=None, **settings):
 
 # %% ../nbs/81_plots.ipynb #link_counts
 def link_counts(
-    edge_index, # [2, num_edges] integers
-    partition, # with `assignment` [num_nodes] and `num_parts`
+    edge_index:Any, # [2, num_edges] integers
+    partition:Any, # with `assignment` [num_nodes] and `num_parts`
 ) -> np.ndarray: # [num_parts, num_parts] int64
     "Number of edges from each cluster to each."
     src, dst = np.asarray(partition.assignment)[np.asarray(edge_index)]
@@ -48,9 +50,9 @@ def _share(inside):
 
 # %% ../nbs/81_plots.ipynb #plot_link_blocks
 def plot_link_blocks(
-    edge_index, # [2, num_edges] integers
-    partition, # with `assignment`, `num_parts` and `method`
-    ax:Axes|None=None,
+    edge_index:Any, # [2, num_edges] integers
+    partition:Any, # with `assignment`, `num_parts` and `method`
+    ax:Axes|None=None, # to draw on; None: those of a new figure
 ) -> Axes:
     "Number of edges between each pair of clusters (white: none). Above 512 clusters, neighbours share a pixel."
     ax, assignment = _axes(ax, figsize=(4.6, 4.2)), np.asarray(partition.assignment)
@@ -68,10 +70,10 @@ def plot_link_blocks(
 
 # %% ../nbs/81_plots.ipynb #plot_adjacency
 def plot_adjacency(
-    edge_index, # [2, num_edges] integers
-    num_nodes:int,
-    partition=None, # with `assignment` [num_nodes] and `method`: nodes in the order of its clusters
-    ax:Axes|None=None,
+    edge_index:Any, # [2, num_edges] integers
+    num_nodes:int, # of the graph
+    partition:Any=None, # with `assignment` [num_nodes] and `method`: nodes in the order of its clusters
+    ax:Axes|None=None, # to draw on; None: those of a new figure
     max_points:int=200_000, # of more edges, a random sample is drawn
 ) -> Axes:
     "Where the entries of the adjacency matrix are (a spy plot)."
@@ -91,8 +93,8 @@ def plot_adjacency(
 # %% ../nbs/81_plots.ipynb #plot_label_entropy
 def plot_label_entropy(
     partitions:list, # each with `label_entropy(y)` and `method`
-    y, # labels, as `label_entropy` takes them
-    ax:Axes|None=None,
+    y:Any, # labels, as `label_entropy` takes them
+    ax:Axes|None=None, # to draw on; None: those of a new figure
 ) -> Axes:
     "Histograms of the clusters' label entropy (the paper's Fig. 2)."
     ax, found = _axes(ax, figsize=(5, 3.4)), [np.asarray(p.label_entropy(y)) for p in partitions]
@@ -108,7 +110,7 @@ def plot_label_entropy(
 # %% ../nbs/81_plots.ipynb #plot_edges_kept
 def plot_edges_kept(
     partitions:list, # each with `edges_kept(batch_size)`, `num_parts` and `method`
-    ax:Axes|None=None,
+    ax:Axes|None=None, # to draw on; None: those of a new figure
 ) -> Axes:
     "Expected share of the edges that batches keep, by clusters in a batch."
     ax = _axes(ax, figsize=(5, 3.4))
@@ -121,8 +123,8 @@ def plot_edges_kept(
 
 # %% ../nbs/81_plots.ipynb #plot_sizes
 def plot_sizes(
-    partition, # with `sizes` [num_parts]
-    ax:Axes|None=None,
+    partition:Any, # with `sizes` [num_parts]
+    ax:Axes|None=None, # to draw on; None: those of a new figure
 ) -> Axes:
     "Histogram of the clusters' sizes."
     ax, sizes = _axes(ax, figsize=(5, 3.4)), np.asarray(partition.sizes)
@@ -140,12 +142,12 @@ def _places(assignment, num_parts):
     return np.stack([np.sin(turn) + disc * np.cos(around), np.cos(turn) + disc * np.sin(around)], 1)
 
 def plot_clusters(
-    edge_index, # [2, num_edges] integers
-    partition, # with `assignment` [num_nodes] and `num_parts`
-    clusters=None, # the clusters of a batch, the others are pale; None: all
+    edge_index:Any, # [2, num_edges] integers
+    partition:Any, # with `assignment` [num_nodes] and `num_parts`
+    clusters:Any=None, # the clusters of a batch, the others are pale; None: all
     links:bool=True, # edges between clusters, too?
-    ax:Axes|None=None,
-    title:str='',
+    ax:Axes|None=None, # to draw on; None: those of a new figure
+    title:str='', # of the picture
 ) -> Axes:
     "A small graph by cluster: edges inside clusters in the cluster's colour (of eight), edges between them black."
     ax, part = _axes(ax, figsize=(3.4, 3.6)), np.asarray(partition.assignment)
@@ -166,10 +168,10 @@ def plot_clusters(
 
 # %% ../nbs/81_plots.ipynb #plot_batches
 def plot_batches(
-    edge_index, # [2, num_edges] integers
-    partition, # with `assignment` and `num_parts`
-    batches, # lists of cluster numbers: the batches of one epoch
-    ax:Axes|None=None,
+    edge_index:Any, # [2, num_edges] integers
+    partition:Any, # with `assignment` and `num_parts`
+    batches:Sequence, # lists of cluster numbers: the batches of one epoch
+    ax:Axes|None=None, # to draw on; None: those of a new figure
 ) -> Axes:
     "Links between clusters, coloured by the batch that holds both; grey: lost in this epoch."
     ax, counts = _axes(ax, figsize=(5, 5)), link_counts(edge_index, partition)
@@ -191,8 +193,8 @@ def plot_batches(
 
 # %% ../nbs/81_plots.ipynb #plot_history
 def plot_history(
-    history, # records with `epoch` and `loss`, and `train`, `val`, `test` in the epochs that were evaluated
-    ax:Axes|None=None,
+    history:Iterable[dict], # with `epoch` and `loss`, and `train`, `val`, `test` in the epochs that were evaluated
+    ax:Axes|None=None, # to draw on; None: those of a new figure
     score:str|None=None, # what the evaluations measure; default: as the history says, or accuracy
 ) -> Axes:
     "Loss and scores over the epochs, with the scores' last values in the legend."
@@ -214,9 +216,9 @@ def plot_history(
 
 # %% ../nbs/81_plots.ipynb #plot_curves
 def plot_curves(
-    x, # [n]: what was varied, or the epochs
+    x:Any, # [n]: what was varied, or the epochs
     curves:dict, # by label: [n] values, or [num_runs, n] of several runs; NaN where there is none
-    ax:Axes|None=None,
+    ax:Axes|None=None, # to draw on; None: those of a new figure
     xlabel:str='epoch', # with its unit
     ylabel:str='accuracy', # with its unit
     title:str='', # of the picture
@@ -237,7 +239,7 @@ def plot_curves(
 # %% ../nbs/81_plots.ipynb #plot_step_times
 def plot_step_times(
     results:dict, # {size: object with `steps`, a dict of lists of milliseconds for `'pyg'`, `'ours'` and `'dense'`}
-    ax:Axes|None=None,
+    ax:Axes|None=None, # to draw on; None: those of a new figure
 ) -> Axes:
     "Median milliseconds per step of either side, and of the dense products alone."
     ax, sides = _axes(ax, figsize=(6.4, 3.4)), dict(pyg='PyTorch Geometric', ours='cluster_gcn_nb')
@@ -256,7 +258,7 @@ def plot_step_times(
 # %% ../nbs/81_plots.ipynb #plot_stacked
 def plot_stacked(
     bars:dict, # by label: a dict of parts and their sizes, the same parts in each
-    ax:Axes|None=None,
+    ax:Axes|None=None, # to draw on; None: those of a new figure
     xlabel:str='MB', # the unit of the sizes
     title:str='', # of the picture
 ) -> Axes:
@@ -278,7 +280,7 @@ def plot_memory(
     stages:dict, # by name: pairs of (seconds from the stage's beginning, bytes), as `OwnMemory.trace` has them
     base:float=0, # bytes to leave out of all
     lines:dict|None=None, # by label: bytes, each drawn as a horizontal line
-    ax:Axes|None=None,
+    ax:Axes|None=None, # to draw on; None: those of a new figure
 ) -> Axes:
     "Anonymous memory of a process over time, its stages one after the other."
     ax, start = _axes(ax, figsize=(7.2, 3.6)), 0.
@@ -297,7 +299,7 @@ def plot_memory(
 # %% ../nbs/81_plots.ipynb #plot_scaling
 def plot_scaling(
     epochs:dict, # by label: dict of seconds per epoch by number of ranks
-    ax:Axes|None=None,
+    ax:Axes|None=None, # to draw on; None: those of a new figure
 ) -> Axes:
     "Time of an epoch over the number of ranks; thin lines: divided by the number of ranks."
     ax = _axes(ax, figsize=(6, 4))

@@ -56,7 +56,7 @@ _PIECE = 2**16                          # rows that are computed at once
 class Column:
     "A column of numbers that is computed when it is read: `column[3]`, `column[5:9]`, `column.tolist()`."
     def __init__(self,
-        num_rows:int,
+        num_rows:int, # of the whole column
         rows:Callable, # (start, stop) -> array [stop - start]
     ):
         self.num_rows = num_rows

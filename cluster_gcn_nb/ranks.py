@@ -8,6 +8,7 @@ __all__ = ['Solo', 'network_interface', 'meet', 'Ranks', 'join', 'alone', 'is_ma
 
 # %% ../nbs/50_ranks.ipynb #imports
 import atexit, gc, hashlib, os, pickle, re, socket, sys, tempfile, time, uuid
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
@@ -35,11 +36,11 @@ class Solo:
     def all_reduce(self, tensor:Tensor): pass
     def together(self, topic:str='together'): return nullcontext()
 
-    def broadcast_bytes(self, read) -> bytes: return read()
-    def broadcast_tensors(self, tensors): pass
-    def on_first(self, f) -> list: return list(f())
-    def check_same(self, what:str, value): pass
-    def share_rows(self, mine:Any, shape, dtype, src:int, everywhere:bool=True) -> Tensor: return mine
+    def broadcast_bytes(self, read:Callable) -> bytes: return read()
+    def broadcast_tensors(self, tensors:Iterable[Tensor]): pass
+    def on_first(self, f:Callable) -> list: return list(f())
+    def check_same(self, what:str, value:Any): pass
+    def share_rows(self, mine:Any, shape:tuple, dtype:torch.dtype, src:int, everywhere:bool=True) -> Tensor: return mine
 
 # %% ../nbs/50_ranks.ipynb #interface
 def network_interface(
@@ -67,7 +68,7 @@ def _interface_to_master():
 
 # %% ../nbs/50_ranks.ipynb #meet
 def meet(
-    store, # a `torch.distributed.Store` that all ranks see
+    store:'dist.Store', # that all ranks see
     rank:int, size:int, # this one, and how many there are
     timeout:float, # seconds to wait
 ) -> str: # the same on all ranks, and another one whenever they meet again
@@ -170,7 +171,7 @@ def _work(rank, function, size, store, pipes):
     pipes[rank][1].send_bytes(pickle.dumps(function(rank)))
 
 def launch(
-    function, # is called with its rank in a process of its own, of one thread, on a CPU
+    function:Callable, # is called with its rank in a process of its own, of one thread, on a CPU
     size:int=2, # number of ranks
 ) -> list: # what each rank returns (it is pickled on the way)
     "Run a function on several ranks of this machine, forked from this process. An error on one of them ends all."
@@ -250,7 +251,7 @@ def together(self:Ranks, topic:str='together'):
 
 # %% ../nbs/50_ranks.ipynb #decided
 @patch
-def broadcast_bytes(self:Ranks, read) -> bytes:
+def broadcast_bytes(self:Ranks, read:Callable) -> bytes:
     "The bytes that `read()` returns on rank 0, on all ranks. If it fails there, it fails on all."
     with self.together(): found = np.frombuffer(read(), np.uint8).copy() if self.rank == 0 else np.empty(0, np.uint8)
     size = int(self.all_sum(len(found), topic='bytes')[0])
@@ -260,14 +261,14 @@ def broadcast_bytes(self:Ranks, read) -> bytes:
     return message.numpy().tobytes()
 
 @patch
-def on_first(self:Ranks, f) -> list: # of floats
+def on_first(self:Ranks, f:Callable) -> list: # of floats
     "Rank 0 calls `f` alone; all get the numbers that it returns, or fail if it fails."
     def call():
         with alone(): return np.array(f(), np.float64).tobytes()
     return np.frombuffer(self.broadcast_bytes(call), np.float64).tolist()
 
 @patch
-def broadcast_tensors(self:Ranks, tensors):
+def broadcast_tensors(self:Ranks, tensors:Iterable[Tensor]):
     "Give tensors the values that they have on rank 0."
     with torch.no_grad(), network_errors(self):
         for t in tensors:
@@ -276,7 +277,7 @@ def broadcast_tensors(self:Ranks, tensors):
             if not t.is_contiguous(): t.copy_(values)
 
 @patch
-def check_same(self:Ranks, what:str, value):
+def check_same(self:Ranks, what:str, value:Any):
     "Raise a `ValueError` unless `value` is the same on all ranks."
     digest = np.frombuffer(hashlib.sha256(repr(value).encode()).digest(), np.uint8)
     mine = torch.from_numpy(digest.copy())
@@ -292,7 +293,7 @@ def check_same(self:Ranks, what:str, value):
 @patch
 def share_rows(self:Ranks,
     mine:Any, # [n, width] on the CPU if this is rank `src`, else anything
-    shape, dtype, # of the rows
+    shape:tuple, dtype:torch.dtype, # of the rows
     src:int, # the rank that has them
     everywhere:bool=True, # to all ranks, or to rank 0 only?
 ) -> Tensor: # [n, width]; if not `everywhere`, [n, 0] on other ranks than 0

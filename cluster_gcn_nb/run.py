@@ -46,7 +46,7 @@ class History(list):
         return max(scored, key=lambda r: r['val'], default={})
 
     def save(self,
-        path, # a JSON file, written completely or not at all
+        path:str|Path, # a JSON file, written completely or not at all
     ):
         "Write the records as JSON; NaN and infinite numbers become `null`."
         def known(v): return None if isinstance(v, float) and not math.isfinite(v) else v
@@ -149,7 +149,7 @@ def _check_rate(name, value):
 
 # %% ../nbs/70_run.ipynb #recipe
 def length_of(
-    loader, # of batches
+    loader:ClusterLoader|Any, # of batches
 ) -> int|None:
     "Number of batches per epoch; None where it is not known."
     try: return len(loader)
@@ -157,7 +157,7 @@ def length_of(
 
 def recipe(
     settings:Settings,
-    model:nn.Module, loader, optimizer:torch.optim.Optimizer,
+    model:nn.Module, loader:ClusterLoader|Any, optimizer:torch.optim.Optimizer,
     class_weight:Tensor|None=None, # [num_classes]
     metric:str|None=None, # what is scored; None: nothing
 ) -> dict: # plain values by name
@@ -184,7 +184,7 @@ def recipe(
 
 # %% ../nbs/70_run.ipynb #batches
 def checked_batches(
-    loader, # a ClusterLoader, or another one
+    loader:ClusterLoader|Any, # a ClusterLoader, or another one
     model:nn.Module|None=None, # whether it fits is checked with the first batch
 ) -> Iterator:
     "The batches of a loader, in the form that this package works with."
@@ -230,7 +230,7 @@ def _prefetched(batches, device):
     if ready is not None: yield ready
 
 def stream_batches(
-    loader, # of batches
+    loader:ClusterLoader|Any, # of batches
     device:torch.device,
 ) -> Iterator:
     "The batches, on a GPU if that is the device."
@@ -274,13 +274,13 @@ def make_room(self:Run):
     if self.step_bytes and own_memory() + self.step_bytes > self.memory: give_back()
 
 @patch
-def logits(self:Run, batch, weight=1.):
+def logits(self:Run, batch:Data, weight:float=1.) -> Tensor:
     "The output of the model for the nodes of a batch; `weight`: of its loss, see Histories."
     if self.histories is None: return model_logits(self.model, batch, self.device)
     return self.histories.logits(batch, weight)
 
 @patch
-def refresh(self:Run, batch):
+def refresh(self:Run, batch:Data):
     "A batch without labels, with histories: its rows are new then, and the gradients that it passes on take a step."
     is_half, has_gradients = PRECISIONS[self.settings.precision], self.settings.history == 'both'
     self.optimizer.zero_grad()
@@ -292,7 +292,7 @@ def refresh(self:Run, batch):
     self.optimizer.step()
 
 @patch
-def take_step(self:Run, batch, number):
+def take_step(self:Run, batch:Data, number:int) -> tuple:
     "One step: its loss and number of training nodes, of all ranks."
     if self.histories is not None and not batch_weight(batch, self.class_weight)[0]:
         self.refresh(batch)
@@ -327,7 +327,7 @@ def train_epoch(self:Run):
     return dict(epoch=self.epoch + 1, loss=total / nodes if nodes else math.nan, seconds=seconds)
 
 def advice(
-    batch, # whose loss or gradient is not finite
+    batch:Data, # whose loss or gradient is not finite
 ) -> str:
     "What to do about it."
     x = batch.get('sparse_x') if batch.x is None else batch.x
@@ -373,7 +373,7 @@ def state(self:Run) -> dict:
         histories=None if self.histories is None else self.histories.saved)
 
 @patch
-def check_state(self:Run, state, name):
+def check_state(self:Run, state:dict, name:str|Path):
     "Raise a `ValueError` if a checkpoint is of another run."
     needed = {'settings', 'history', 'stopped', 'model', 'best', 'optimizer', 'schedule', 'random'}
     if not needed <= state.keys(): raise ValueError(f'{name} is not the checkpoint of a training run')
@@ -385,7 +385,7 @@ def check_state(self:Run, state, name):
         refuse(problem, 'Give the same, or a new checkpoint')
 
 @patch
-def load_state(self:Run, state, name):
+def load_state(self:Run, state:dict, name:str|Path):
     "Go on from what a checkpoint holds."
     self.check_state(state, name)
     self.load_random(state)                 # first, since it may refuse
@@ -401,7 +401,7 @@ def load_state(self:Run, state, name):
         self.schedule.step()
 
 @patch
-def load_random(self:Run, state):
+def load_random(self:Run, state:dict):
     "Go on with the random numbers of a checkpoint; between one process and several, with others that follow from them."
     found = state['random']
     if self.ranks.size > 1:

@@ -9,7 +9,7 @@ __all__ = ['Source', 'DataSource', 'as_source', 'GraphStream']
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 import numpy as np
 import torch
 from fastcore.basics import patch
@@ -69,7 +69,7 @@ class DataSource:
     def __init__(self,
         data:Data, # with `x`, and `edge_index` or `adj_t`
         takes_adj_t:bool=True, # is the model given `adj_t`, if there is one? False: only `edge_index` counts
-        needs=(), # names among 'edge_attr' that will be asked for
+        needs:Collection[str]=(), # names among 'edge_attr' that will be asked for
         dtype:torch.dtype=torch.float32, # of the features
         memory:int|None=None, # budget of the process in bytes; None: none
     ):
@@ -128,7 +128,7 @@ def _check_room(num_edges, memory):
 
 # %% ../nbs/16_source.ipynb #as-source
 def as_source(
-    graph, # a `Data`, a ClusterData, a ClusterStore, or any other Source
+    graph:Data|Source|Any, # a `Data`, a ClusterData, a ClusterStore, or any other Source
     **options, # of DataSource
 ) -> Source:
     "The graph as a source. Raises `TypeError` for what is none."

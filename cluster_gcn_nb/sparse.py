@@ -9,6 +9,7 @@ __all__ = ['csr_tensor', 'marks', 'checked', 'version', 'scipy_csr', 'from_scipy
 
 # %% ../nbs/11_sparse.ipynb #imports
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import scipy.sparse as sp
@@ -20,8 +21,8 @@ from .graphs import as_edge_index
 
 # %% ../nbs/11_sparse.ipynb #csr
 def csr_tensor(
-    indptr, # [num_rows + 1] integers, tensor or array: where each row begins, and the last one ends
-    cols, # [num_entries] integers, tensor or array: the column of each entry
+    indptr:Tensor|np.ndarray|list, # [num_rows + 1] integers: where each row begins, and the last one ends
+    cols:Tensor|np.ndarray|list, # [num_entries] integers: the column of each entry
     values:Tensor|None=None, # [num_entries]; default: ones, float32
     num_cols:int|None=None, # default: as many as rows
     check:bool=True, # do the numbers make a matrix? Only numbers that surely do may go without
@@ -75,7 +76,7 @@ def scipy_csr(
 
 def from_scipy(
     matrix:sp.csr_array, # [n, m]
-    **marks, # see csr_tensor
+    **marks:bool, # see csr_tensor
 ) -> Tensor: # [n, m] sparse CSR
     "SciPy's rows as a tensor; values are not copied."
     values = torch.from_numpy(matrix.data)
@@ -281,14 +282,14 @@ def sparse_rows(
 # %% ../nbs/11_sparse.ipynb #ranges
 def join(
     values:np.ndarray, # [n, ...]
-    ranges, # pairs (start, stop)
+    ranges:Sequence, # pairs (start, stop)
 ) -> np.ndarray: # always a copy
     "The parts of an array that lie in these ranges, one after another."
     return np.concatenate([values[a:b] for a, b in ranges] or [values[:0]])
 
 def join_rows(
     matrix:sp.csr_array, # [n, m]
-    ranges, # of rows, pairs (start, stop)
+    ranges:Sequence, # of rows, pairs (start, stop)
 ) -> tuple: # `indptr`, `cols` and `values` of those rows
     "Ranges of rows, one after another."
     indptr = matrix.indptr

@@ -10,8 +10,10 @@ __all__ = ['PRECISIONS', 'launched', 'pick_device', 'float_type', 'with_adj_t', 
 
 # %% ../nbs/42_step.ipynb #imports
 import copy, inspect, math, os, warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import contextmanager
+from typing import Any
+import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -78,8 +80,8 @@ def _graph_of(model, data):
     return to_adj_t(edge_index, data.num_nodes, data.get('edge_weight')) if takes_adj_t else edge_index
 
 def with_adj_t(
-    model:nn.Module,
-    data, # a `Data`, or another form of a graph
+    model:nn.Module, # that will be given the graph
+    data:Data|Any, # or another form of a graph
 ):
     "The same graph, with its `adj_t` made once if `model` takes it."
     if not isinstance(data, Data) or not getattr(model, 'takes_adj_t', False): return data
@@ -99,8 +101,8 @@ def edge_fields(
     return [name for name in _EDGE_FIELDS if name in arguments and getattr(inner, f'supports_{name}', True)]
 
 def check_edge_fields(
-    model:nn.Module,
-    data:Data,
+    model:nn.Module, # that will be given the graph
+    data:Data|Collection[str], # the graph, or the names of its fields
 ):
     "Warn of weights or attributes that the model ignores. Raises `ValueError` if it needs some that the graph lacks."
     taken = ['edge_weight'] if getattr(model, 'takes_adj_t', False) else edge_fields(model)
@@ -115,8 +117,8 @@ def check_edge_fields(
 
 # %% ../nbs/42_step.ipynb #logits
 def to_device(
-    tensor:Tensor,
-    device:torch.device,
+    tensor:Tensor, # dense or sparse
+    device:torch.device, # where it is to be
 ) -> Tensor:
     "`tensor.to(device)`, with what is known of a sparse tensor."
     moved = tensor.to(device, non_blocking=True)
@@ -126,7 +128,7 @@ def to_device(
 def model_logits(
     model:nn.Module, # on `device`
     data:Data, # a batch or a graph
-    device:torch.device,
+    device:torch.device, # that of the model
 ) -> Tensor: # [num_nodes, num_classes] on `device`
     "The output of a model for a batch or a graph. Raises `ValueError` where the model itself fails."
     x = to_device(_features_of(model, data), device)
@@ -153,7 +155,7 @@ def node_loss(
 
 # %% ../nbs/42_step.ipynb #class_weight
 def class_weights(
-    weight, # None, `'balanced'`, or numbers [num_classes]
+    weight:str|Tensor|np.ndarray|list|None, # `'balanced'`, or numbers [num_classes]
     data:Data|None, # whose training nodes are counted
 ) -> Tensor|None: # [num_classes] float32
     "Weights for `node_loss`. Raises `ValueError` if there are no labels to count, or for invalid numbers."
@@ -221,7 +223,7 @@ def check_fits(
 
 # %% ../nbs/42_step.ipynb #labels-of
 def labels_of(
-    data, # a `Data`, a ClusterData, a ClusterStore, or None
+    data:Data|Any, # a `Data`, a ClusterData, a ClusterStore, or None
 ): # `Data` with labels and masks at least
     "The labels of a graph, whatever form it has. Raises `TypeError` for another type."
     if data is None or isinstance(data, Data): return data
@@ -232,7 +234,7 @@ def labels_of(
 # %% ../nbs/42_step.ipynb #check-labels
 def check_labels(
     labels:Data, # with `y` and masks
-    parts=MASKS, # masks whose nodes should have a label
+    parts:Collection[str]=MASKS, # masks whose nodes should have a label
 ):
     "Raise a `ValueError` unless these are classes or sets of labels, known where a mask asks for them."
     if labels.get('y') is None: refuse('y is missing: the graph has no labels to evaluate by', 'Set data.y')
@@ -283,11 +285,11 @@ def train_step(
     model:nn.Module, # on `device`
     batch:Data, # with `train_mask`; the quickest are made for the model, see ClusterLoader.for_model
     optimizer:torch.optim.Optimizer, # of the model's parameters
-    device='cpu', # where to compute
+    device:str|torch.device='cpu', # where to compute
     precision:str='float32', # or `'bfloat16'`: dense and sparse products in 16 bits, weights and loss in 32
     clip:float|None=None, # largest norm of the gradient; a longer one is shortened (Pascanu et al., 2013)
     class_weight:Tensor|None=None, # [num_classes], on `device`: see node_loss
-    average=own_gradient, # makes the gradient of the batch that of the step: see AverageGradients
+    average:Callable=own_gradient, # makes the gradient of the batch that of the step: see AverageGradients
     num_classes:int=0, # of the whole graph; 0: not known
     forward:Callable|None=None, # `(batch, weight)` -> logits, where the model is not called itself: see Histories
 ) -> tuple: # `(loss, number of training nodes)` of the step: `(0., 0)` where there are none, which changes nothing
@@ -320,7 +322,7 @@ def train_step(
 # %% ../nbs/42_step.ipynb #evaluating
 @contextmanager
 def evaluating(
-    model:nn.Module,
+    model:nn.Module, # to be evaluated inside
 ):
     "The model without dropout; the mode of each of its modules is as it was, afterwards."
     modes = [(module, module.training) for module in model.modules()]
@@ -334,16 +336,16 @@ def evaluating(
 def logits_at_once(
     model:nn.Module, # is moved to `device`
     data:Data, # a graph that has come through as_graph
-    device:torch.device,
+    device:torch.device, # where to compute
 ) -> Tensor: # [num_nodes, num_classes] on the CPU
     "Logits of all nodes at once, without dropout."
     data = with_adj_t(model, data)
     with evaluating(model): return model_logits(model.to(device), data, device).cpu()
 
 def predict_logits(
-    model:nn.Module,
+    model:nn.Module, # a classifier of nodes
     data:Data, # the whole graph (or a batch): `x`, and `edge_index` or `adj_t`
-    device=None, # default: where the model is; another one moves it there
+    device:str|torch.device|None=None, # default: where the model is; another one moves it there
 ) -> Tensor: # [num_nodes, num_classes] on the CPU
     "Logits of all nodes at once, without dropout; the model's mode is left as it was."
     here = next((p.device for p in model.parameters()), torch.device('cpu'))

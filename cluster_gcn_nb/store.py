@@ -19,6 +19,7 @@ from .core import refuse
 from .batching import ClusterPartition, Clusters, Cut
 from .datasets import Names, count_classes
 from .memory import as_tensor, buffers, map_private
+from .partition import Partition
 from .source import GraphStream
 from .sparse import csr_tensor, join, join_rows
 from .store_files import StoredIds, Texts, column_from, file_name, from_disk, map_array, read_meta
@@ -101,7 +102,7 @@ class ClusterStore(Clusters):
 @patch_to(ClusterStore, cls_method=True)
 def write(cls,
     data:Data|GraphStream, # a PyG `Data` (its tensors may be memory-mapped), or a GraphStream
-    partition, # a Partition, or the cluster of each node [num_nodes]; None: a single cluster, nodes as they are
+    partition:Partition|Tensor|np.ndarray|list|None, # or each node's cluster [num_nodes]; None: all in one
     path:str|Path, # of the folder to make
     # number format of `x` on disk: 'float32', 'float16' or 'bfloat16' (batches have the type that `x` had); None: as is
     features:str|None=None,

@@ -9,13 +9,14 @@ __all__ = ['FORMAT', 'VERSION', 'ArrayWriter', 'map_array', 'file_name', 'Column
 
 # %% ../nbs/31_store_files.ipynb #imports
 import hashlib, json, math, os, re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 import numpy as np
 import torch
+from numpy.typing import DTypeLike
 from torch import Tensor
 from .graphs import check_unique
 
@@ -23,8 +24,8 @@ from .graphs import check_unique
 class ArrayWriter:
     "An `.npy` file that is written from top to bottom, with its SHA-256."
     def __init__(self,
-        path, # of the file
-        dtype, # of NumPy
+        path:str|Path, # of the file
+        dtype:DTypeLike, # of NumPy
         shape:tuple, # of the whole array
     ):
         self.dtype = np.dtype(dtype)
@@ -39,7 +40,7 @@ class ArrayWriter:
         self.sha.update(content)
         self.file.write(content)
 
-    def append(self, rows):
+    def append(self, rows:np.ndarray|list):
         "Write the next rows: array [n, ...]."
         rows = np.ascontiguousarray(rows, self.dtype)
         self.left -= rows.size
@@ -100,7 +101,7 @@ def column_from(
     return Column(np.dtype(about['disk']), tuple(about['shape']), **rest)
 
 def column_of(
-    value, # the first piece [n, ...]: tensor, array or list
+    value:Tensor|np.ndarray|list, # the first piece [n, ...]
     kind:str='tensor', # see Column
     axis:int=0, # see Column
     stored:str|None=None, # another float format for the file
@@ -125,7 +126,7 @@ def column_of(
 def _name(dtype): return str(dtype).removeprefix('torch.')
 
 @contextmanager
-def named(key):
+def named(key:str):
     "Errors of this block say which field cannot be kept."
     try: yield
     except (TypeError, RuntimeError, AttributeError, NotImplementedError, OverflowError) as error:
@@ -133,7 +134,7 @@ def named(key):
 
 # %% ../nbs/31_store_files.ipynb #to-disk
 def to_disk(
-    value, # a piece [n, ...]: tensor, array or list
+    value:Tensor|np.ndarray|list, # a piece [n, ...]
     column:Column, # of the first piece
     key:str, # name of the field, for messages
 ) -> np.ndarray: # [n, ...], of the file's dtype
@@ -165,7 +166,7 @@ def _tensor_to_disk(value, column, key):
 
 def from_disk(
     rows:np.ndarray, # [n, ...], of our own or mapped
-    column:Column,
+    column:Column, # of these rows
 ): # tensor, array or list of our own
     "Rows of a file as a batch has them."
     if column.kind == 'list': return rows.tolist()
@@ -200,10 +201,10 @@ class Texts(Sequence):
         content = memoryview(self.bytes)            # type: ignore[arg-type]
         return [str(content[a:b], 'utf-8', 'surrogatepass') for a, b in zip(starts, stops)]
 
-    def index(self, value, *places): return self[:].index(value, *places)
+    def index(self, value:str, *places:int) -> int: return self[:].index(value, *places)
 
 def text_arrays(
-    texts, # iterable of str
+    texts:Iterable[str], # to be encoded
 ) -> tuple: # `ends` and `bytes`, as Texts takes them
     encoded = [text.encode('utf-8', 'surrogatepass') for text in texts]
     return np.cumsum([0] + [len(text) for text in encoded]), np.frombuffer(b''.join(encoded), np.uint8)
@@ -212,7 +213,7 @@ def text_arrays(
 def write_texts(
     folder:Path, # of the files
     name:str, # of the field, as file_name gives it
-    pieces, # function that gives lists of str, each time the same
+    pieces:Callable, # gives lists of str, each time the same
 ) -> dict: # what `store.json` says of each file
     "Write texts in two files: where each ends, and their bytes."
     count = size = 0
@@ -314,7 +315,7 @@ class ExternalSort:
     def __init__(self,
         folder:Path, # for the files, which are removed as they are read
         start:int, stop:int, # range of the rows
-        dtype, # of a record, with a field `row`
+        dtype:DTypeLike, # of a record, with a field `row`
         limit:int, # bytes
         most:int=256, # buckets
     ):

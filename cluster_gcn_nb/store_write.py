@@ -7,12 +7,15 @@ __all__ = ['StoreWriter', 'write_store']
 
 # %% ../nbs/32_store_write.ipynb #imports
 import json, math, shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 import numpy as np
 import scipy.sparse as sp
 import torch
 from fastcore.basics import patch
+from numpy.typing import DTypeLike
 from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
@@ -115,8 +118,8 @@ class StoreWriter(Patched):
         self.position = np.empty(0, np.int32)                   # place of each node
 
     def store(self,
-        data, # a GraphStream or a PyG `Data`
-        partition, # a Partition, an assignment [num_nodes], or None
+        data:Data|GraphStream, # the graph
+        partition:Partition|Tensor|np.ndarray|list|None, # or the cluster of each node [num_nodes]
     ) -> dict: # what `store.json` says
         "Write all files."
         stream, odd = data, {}
@@ -145,18 +148,21 @@ class StoreWriter(Patched):
             sparse_format='csc' if self.by_target else 'csr',
             attributes={key: about[key] for key in order if key in about}, files=self.files)
 
-    def open(self, name, dtype, shape): return ArrayWriter(self.folder/f'{name}.npy', dtype, shape)
-    def close(self, **files):
+    def open(self, name:str, dtype:DTypeLike, shape:tuple) -> ArrayWriter:
+        return ArrayWriter(self.folder/f'{name}.npy', dtype, shape)
+
+    def close(self, **files:ArrayWriter):
         for name, file in files.items(): self.files[name] = file.close()
 
-    def write(self, name, array):
+    def write(self, name:str, array:np.ndarray):
         file = self.open(name, array.dtype, array.shape)
         file.append(array)
         self.close(**{name: file})
 
-    def sort(self, name, num_rows, dtype):
+    def sort(self, name:str, num_rows:int, dtype:DTypeLike) -> ExternalSort:
         return ExternalSort(self.folder/f'{name}.sort', 0, num_rows, dtype, self.limit)
-    def bar(self, what, total, unit):
+
+    def bar(self, what:str, total:int|None, unit:str) -> tqdm:
         return tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False, disable=self.hidden)
 
 def _check_several(names):
@@ -166,7 +172,7 @@ def _check_several(names):
 
 # %% ../nbs/32_store_write.ipynb #scribe-order
 @patch
-def order(self:StoreWriter, partition, num_nodes):
+def order(self:StoreWriter, partition:Partition|Tensor|np.ndarray|list|None, num_nodes:int) -> Partition:
     "Write partition and order of the nodes; returns the `Partition`."
     if partition is None: partition = Partition(torch.zeros(num_nodes, dtype=torch.int64), 1, 0., 'none')
     if not isinstance(partition, Partition): partition = Partition(partition, None, math.nan)
@@ -185,7 +191,12 @@ def order(self:StoreWriter, partition, num_nodes):
 
 # %% ../nbs/32_store_write.ipynb #scribe-rows
 @patch
-def rows(self:StoreWriter, prefix, records, num_cols, total, attributes=(), ordered=True):
+def rows(self:StoreWriter,
+    prefix:str, # of the files' names
+    records:ExternalSort, num_cols:int, total:int, # how many columns and records
+    attributes:Sequence=(), # pairs: field of a record, and its file
+    ordered:bool=True, # by column in each row?
+):
     "Write records of `row`, `col` and `attributes` (their field and file) as CSR; rows by column, or as they came."
     num_rows = records.stop
     kinds = {name: records.dtype[key] for key, name in attributes}
@@ -216,7 +227,7 @@ def _sorted_rows(records, start, stop, num_cols, ordered):
 
 # %% ../nbs/32_store_write.ipynb #scribe-edges
 @patch
-def edges(self:StoreWriter, pieces, numbered):
+def edges(self:StoreWriter, pieces:Iterable[dict], numbered:bool) -> dict:
     "Write the graph's edges in the new order; `numbered`: with the place of each in the stream."
     records, names = None, []
     num_edges = cut = difference = 0
@@ -248,19 +259,19 @@ def edges(self:StoreWriter, pieces, numbered):
 def _float64(weight): return None if weight is None else torch.as_tensor(weight).detach().cpu().double().numpy()
 
 @patch
-def edge_record(self:StoreWriter, names, numbered):
+def edge_record(self:StoreWriter, names:list, numbered:bool) -> list:
     "The dtype of a record of an edge."
     record:list = [('row', np.int32), ('col', np.int32)]
     if numbered: record.append(('e_id', np.int64))
     return record + self.fields('edge', names)
 
 @patch
-def fields(self:StoreWriter, level, names):
+def fields(self:StoreWriter, level:str, names:list) -> list:
     "Of a record's dtype, the part with the attributes."
     return [(f'a {key}', self.columns[level, key].disk, self.columns[level, key].shape) for key in names]
 
 @patch
-def columns_of(self:StoreWriter, level, piece):
+def columns_of(self:StoreWriter, level:str, piece:dict) -> list:
     "Find the columns of the first piece, as far as they are not known; the attributes' names."
     for key, value in piece.items():
         stored = self.stored if (level, key) == ('node', 'x') else None
@@ -270,14 +281,14 @@ def columns_of(self:StoreWriter, level, piece):
     return list(piece)
 
 @patch
-def fill(self:StoreWriter, records, piece, level, names):
+def fill(self:StoreWriter, records:np.ndarray, piece:dict, level:str, names:list):
     "Put a piece's attributes into records."
     for key in names:
         with named(key): records[f'a {key}'] = to_disk(piece[key], self.columns[level, key], key)
 
 # %% ../nbs/32_store_write.ipynb #scribe-transposed
 @patch
-def transposed(self:StoreWriter, num_edges, weighted):
+def transposed(self:StoreWriter, num_edges:int, weighted:bool):
     "Write the edges of a directed graph a second time, with rows and columns exchanged."
     def load(name): return np.load(self.folder/f'{name}.npy', mmap_mode='r' if num_edges else None)
     indptr, index = load('indptr'), load('index')
@@ -297,7 +308,7 @@ def transposed(self:StoreWriter, num_edges, weighted):
 
 # %% ../nbs/32_store_write.ipynb #scribe-nodes
 @patch
-def nodes(self:StoreWriter, pieces):
+def nodes(self:StoreWriter, pieces:Iterable[dict]) -> dict:
     "Write the attributes of nodes in the new order, and ids in the user's; what `store.json` says of each."
     records, ids, names, keys, count, n = None, None, [], [], 0, len(self.position)
     with self.bar('Nodes', 2 * n, ' nodes') as bar:
@@ -332,7 +343,7 @@ def nodes(self:StoreWriter, pieces):
     return about
 
 @patch
-def add_nodes(self:StoreWriter, records, piece, names, first):
+def add_nodes(self:StoreWriter, records:ExternalSort, piece:dict, names:list, first:int):
     "Add a piece, whose first node is number `first`, in steps that fit the buffers."
     length, step = len(piece[names[0]]), max(self.limit // 4 // records.dtype.itemsize, 1)
     for i in range(0, length, step):
@@ -343,14 +354,14 @@ def add_nodes(self:StoreWriter, records, piece, names, first):
 
 # %% ../nbs/32_store_write.ipynb #scribe-odd
 @patch
-def odd(self:StoreWriter, key, level, value):
+def odd(self:StoreWriter, key:str, level:str, value:Tensor|np.ndarray|Sequence) -> dict:
     "Write an attribute that is no array of equal rows; what `store.json` says of it."
     if key == 'x': return self.sparse(value)
     in_order = [value[i] for i in np.argsort(self.position)] if level == 'node' else value
     return self.texts(key, in_order)
 
 @patch
-def sparse(self:StoreWriter, x):
+def sparse(self:StoreWriter, x:Tensor) -> dict:
     "Write sparse features in the new order."
     matrix, n = sparse_rows(x), len(self.position)
     assert matrix is not None                                   # the caller has looked
@@ -368,14 +379,14 @@ def sparse(self:StoreWriter, x):
     return dict(kind='sparse', shape=list(matrix.shape), dense=x.layout == torch.strided)
 
 @patch
-def texts(self:StoreWriter, key, texts):
+def texts(self:StoreWriter, key:str, texts:Sequence) -> dict:
     "Write an attribute of texts."
     self.files |= write_texts(self.folder, file_name(key), lambda: [texts])
     return dict(kind='texts')
 
 # %% ../nbs/32_store_write.ipynb #scribe-others
 @patch
-def other(self:StoreWriter, key, value):
+def other(self:StoreWriter, key:str, value:Any) -> dict:
     "Write an attribute of the whole graph. Raises `ValueError` for what is neither tensor nor plain."
     if isinstance(value, Names): return self.texts(key, value[:])
     if isinstance(value, (Tensor, np.ndarray)):
@@ -392,9 +403,9 @@ def other(self:StoreWriter, key, value):
 
 # %% ../nbs/32_store_write.ipynb #store-write
 def write_store(
-    data, # a PyG `Data` (its tensors may be memory-mapped), or a GraphStream
-    partition, # a Partition, or the cluster of each node [num_nodes]; None: a single cluster, nodes as they are
-    path, # of the folder to make
+    data:Data|GraphStream, # a PyG `Data` (its tensors may be memory-mapped), or a GraphStream
+    partition:Partition|Tensor|np.ndarray|list|None, # or each node's cluster [num_nodes]; None: all in one
+    path:str|Path, # of the folder to make
     # number format of `x` on disk: 'float32', 'float16' or 'bfloat16' (batches have the type that `x` had); None: as is
     features:str|None=None,
     sparse_format:str='csr', # edges sorted by source ('csr') or by target ('csc')

@@ -122,7 +122,12 @@ def _admit(target, gain, weight, room):
 
 # %% ../nbs/22_streaming.ipynb #sweep
 @patch
-def sweep(self:_Stream, part, load, limit, price=0., desc='moving'):
+def sweep(self:_Stream,
+    part:np.ndarray, load:np.ndarray, # the cluster of each node, the weight of each cluster: both are changed
+    limit:int, # of a load
+    price:float=0., # of a place in a cluster of mean load
+    desc:str='moving', # for the progress bar
+) -> int:
     "Let nodes move, in `part` and `load`, to where they gain most. Returns how many moved."
     moved, unit, mean = 0, self.weight.mean(), load.sum() / len(load)
     for a, _, *block in self.blocks(desc):
@@ -149,7 +154,10 @@ def _move(part, load, nodes, target, weight):
 
 # %% ../nbs/22_streaming.ipynb #place
 @patch
-def place(self:_Stream, part, load, limit, price):
+def place(self:_Stream,
+    part:np.ndarray, load:np.ndarray, # to be filled: the cluster of each node, the weight of each cluster
+    limit:int, price:float, # as for `sweep`
+):
     "The first pass from nothing: give all nodes a cluster."
     unit, mean = self.weight.mean(), self.weight.sum() / len(load)
     for a, b, *block in self.blocks('placing'):
@@ -166,7 +174,7 @@ def place(self:_Stream, part, load, limit, price):
         self.fill(part, load, a + np.flatnonzero(part[a:b] < 0))
 
 @patch
-def fill(self:_Stream, part, load, nodes):
+def fill(self:_Stream, part:np.ndarray, load:np.ndarray, nodes:np.ndarray):
     "Put nodes without a cluster where the load is lowest."
     if not len(nodes): return
     weight = self.weight[nodes].astype(np.int64)
@@ -175,7 +183,7 @@ def fill(self:_Stream, part, load, nodes):
 
 # %% ../nbs/22_streaming.ipynb #clusters
 @patch
-def small_clusters(self:_Stream, limit):
+def small_clusters(self:_Stream, limit:int) -> tuple:
     "Label propagation from single nodes: cluster numbers [num_nodes] int32, loads."
     part, load = np.arange(self.num_nodes, dtype=np.int32), self.weight.astype(np.int64)
     for _ in range(8):                              # or until hardly a node moves
@@ -186,7 +194,7 @@ def small_clusters(self:_Stream, limit):
 
 # %% ../nbs/22_streaming.ipynb #sketch
 @patch
-def sketch(self:_Stream, part, num, kept):
+def sketch(self:_Stream, part:np.ndarray, num:int, kept:int) -> sp.csr_array:
     "Edges between clusters, of each node those to its `kept` nearest ones: [num, num] symmetric, diagonal empty."
     total = sp.csr_array((num, num), dtype=np.int64)
     ends, held = [], 0
@@ -208,7 +216,7 @@ def sketch(self:_Stream, part, num, kept):
 
 # %% ../nbs/22_streaming.ipynb #relieve
 @patch
-def relieve(self:_Stream, part, load, limit):
+def relieve(self:_Stream, part:np.ndarray, load:np.ndarray, limit:int):
     "Let nodes leave overfull clusters, those that lose least by it."
     for _ in range(3):                              # what is left then, `settle` does
         if not (load > limit).any(): return
@@ -234,7 +242,7 @@ def relieve(self:_Stream, part, load, limit):
 
 # %% ../nbs/22_streaming.ipynb #settle
 @patch
-def settle(self:_Stream, part, load, limit):
+def settle(self:_Stream, part:np.ndarray, load:np.ndarray, limit:int):
     "No cluster overfull, if nodes are light enough, and none without a node."
     size = np.bincount(part, minlength=len(load))
     if load.max() <= limit and size.min() > 0: return
@@ -262,7 +270,7 @@ def settle(self:_Stream, part, load, limit):
 
 # %% ../nbs/22_streaming.ipynb #together
 @patch
-def clusters(self:_Stream, num_parts, limit, seed, imbalance, kept):
+def clusters(self:_Stream, num_parts:int, limit:int, seed:int, imbalance:float, kept:int|None) -> tuple:
     "The better start: small clusters, their sketch, METIS. Cluster numbers [num_nodes] int32, loads."
     total = self.weight.sum(dtype=np.int64)
     small, load = self.small_clusters(min(limit, max(total // (8*num_parts), -(-2*total // self.num_nodes))))
@@ -303,7 +311,11 @@ def stream_parts(
 
 # %% ../nbs/22_streaming.ipynb #stream-parts-steps
 @patch
-def partition(self:_Stream, num_parts, seed, passes, imbalance, from_nothing, kept):
+def partition(self:_Stream,
+    num_parts:int, seed:int, passes:int, imbalance:float, # as for stream_parts
+    from_nothing:bool, # without small clusters first?
+    kept:int|None, # as for stream_parts
+) -> np.ndarray:
     "The steps, one after the other."
     total = int(self.weight.sum(dtype=np.int64))
     limit = max(int((1 + imbalance) * total / num_parts), -(-total // num_parts))

@@ -7,8 +7,10 @@ __all__ = ['fit', 'training_graph', 'TensorBoard']
 
 # %% ../nbs/72_training.ipynb #imports
 import copy, inspect, os
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -203,8 +205,8 @@ def _seeded(run):
 # %% ../nbs/72_training.ipynb #fit
 def fit(
     model:nn.Module, # maps `(x, edge_index)`, or `(x, adj_t)` if it has `takes_adj_t`, to logits
-    loader, # batches, for instance a ClusterLoader
-    data=None, # the whole graph, for evaluation: a `Data` or a ClusterStore; None: none
+    loader:Iterable, # batches, for instance a ClusterLoader
+    data:Data|Any|None=None, # the whole graph, for evaluation: a `Data` or a ClusterStore; None: none
     epochs:int=50, # passes over the loader
     lr:float=.01, # learning rate of Adam
     weight_decay:float=0., # L2 penalty of Adam
@@ -215,17 +217,17 @@ def fit(
     seed:int|None=None, # of shuffling and dropout (not of the first weights)
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
     precision:str='float32', # of products: see train_step
-    *, schedule='constant', # of the learning rate after the warm-up: see learning_rates
+    *, schedule:str|Callable='constant', # of the learning rate after the warm-up: see learning_rates
     clip:float|None=None, # largest norm of the gradient
-    class_weight=None, # `'balanced'`, or numbers [num_classes]: see class_weights
+    class_weight:str|Tensor|np.ndarray|list|None=None, # `'balanced'`, or numbers [num_classes]: see class_weights
     metric:str|None=None, # what is scored: see score
     patience:int|None=None, # stop after so many evaluations without a better validation score
     restore_best:bool=True, # end with the weights that scored best on the validation nodes?
-    checkpoint=None, # a file for the state of the run, written every `checkpoint_every` epochs and at the end
+    checkpoint:str|Path|None=None, # a file for the run's state, written every `checkpoint_every` epochs and at the end
     checkpoint_every:int=1, # epochs
     resume:bool=False, # go on from the checkpoint if there is one?
-    callbacks=(), # function of a Run, or several, called after each epoch (by rank 0); True ends the training
-    memory=None, # budget for the process's own (anonymous) memory, like '2 GB'; evaluations go layer by layer then
+    callbacks:Callable|Sequence=(), # one or more, called with the Run after each epoch (by rank 0); True ends training
+    memory:int|str|None=None, # budget for the process's own memory, like '2 GB'; evaluations go layer by layer then
     history:str|None=None, # links that leave a batch: None cuts them, `'forward'` and `'both'` keep them, see Histories
     history_precision:str='float32', # of their tables; or `'bfloat16'`, `'float16'`
 ) -> History:
@@ -273,7 +275,7 @@ def training_graph(
 class TensorBoard:
     "A callback that writes loss, scores and learning rate for TensorBoard (extra `tensorboard`)."
     def __init__(self,
-        folder, # for the log
+        folder:str|Path, # for the log
     ):
         try: from torch.utils.tensorboard import SummaryWriter
         except ImportError:
