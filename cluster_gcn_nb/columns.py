@@ -48,6 +48,7 @@ class Columns:
         if by_shares and (shares.shape != (2,) or not 0 < shares[0] <= shares.sum() <= 1):
             refuse(f'split={self.split!r} is impossible', 'Give two shares, such as (.6, .2), or a column')
         if isinstance(self.features, str): self.features = [self.features]
+        if self.features is None and self.scaling: self.features = list(self.scaling)       # in the earlier order
 
 # %% ../nbs/14_columns.ipynb #choose
 STARTS = {'source', 'src', 'from', 'u', 'node1', 'id1', 'head', 'start', 'source_id', 'src_id', 'from_id', 'sender',
