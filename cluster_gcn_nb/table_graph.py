@@ -391,7 +391,10 @@ def about(self:TableGraph) -> dict: # fields of the graph as a whole
         about['feature_names'] = [feature.name for feature in self.features]
         about['feature_scaling'] = [[f.mean, f.scale, f.fill] for f in self.features]
     if self.label.kind: about['label_name'] = self.label_name
-    if self.label.kind == 'classes': about |= dict(num_classes=len(self.label.classes), class_names=self.label.classes)
+    classes = self.label.classes
+    if self.columns.classes is not None and not (self.label.kind or 'y' in self.arrays):
+        classes = list(map(str, self.columns.classes))                      # of nodes without labels
+    if classes: about |= dict(num_classes=len(classes), class_names=classes)
     return self.others | about
 
 # %% ../nbs/15_table_graph.ipynb #data
