@@ -55,6 +55,8 @@ def open_tables(self:TableGraph, edges, nodes):
     known = {c.id, c.label, *(c.features or ())}
     self.nodes = None if nodes is None else self.db.table(nodes, 'nodes', c.header, known)
     self.open_object()
+    if self.nodes is None and c.label:
+        refuse(f'label={c.label!r} is a column of nodes', 'Name a table of nodes by nodes (in a shell: by --nodes)')
     self.choose_columns()
     if self.starts_with_header():
         self.edges = self.db.table(edges, 'edges', header=True)
