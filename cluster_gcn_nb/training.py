@@ -46,7 +46,7 @@ def _check_model(model):
         refuse(problem, 'It is called as model(x, edge_index): let it take both', TypeError)
 
 def _check_loader(model, loader):
-    "Refuse a loader that a model cannot train on; the number of classes (0: not known before a batch is made), and the labels."
+    "Refuse a loader that a model cannot train on; number of classes (0: not known before a batch), and the labels."
     single = isinstance(loader, (Data, Tensor, str, dict))
     if single or not (hasattr(loader, '__iter__') or hasattr(loader, '__getitem__')):
         problem = f'the loader should give batches, and a {type(loader).__name__} does not'
