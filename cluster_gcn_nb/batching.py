@@ -113,6 +113,11 @@ class Clusters(torch.utils.data.Dataset, Patched):
     @property
     def num_classes(self) -> int: return count_classes(self.labels())              # 0 without labels
 
+    def get(self,
+        key:str, # of a field of the whole graph, such as class_names
+    ) -> Any: # None if there is none
+        return self._graph_value(key) if self.levels.get(key) == 'graph' else None
+
     def batch(self,
         clusters:Tensor|np.ndarray|list, # cluster numbers, in any order
         adj_t:bool=False, # hold `adj_t` in the place of `edge_index` and the attributes of edges?

@@ -6,8 +6,8 @@
 __all__ = ['SETTINGS', 'RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'console_command',
            'settings_for', 'check_free', 'table_options', 'all_options', 'graph_name', 'shares', 'load_options',
            'open_graph', 'on_main', 'say', 'graph_of_run', 'train_run', 'report', 'cluster_gcn_train', 'finish',
-           'columns_of', 'other_graph', 'as_trained', 'same_graph', 'graph_to_predict', 'cluster_gcn_predict',
-           'stats_of_file', 'cluster_gcn_stats', 'cluster_gcn_partition', 'named_command']
+           'columns_of', 'with_known_label', 'other_graph', 'as_trained', 'same_graph', 'graph_to_predict',
+           'cluster_gcn_predict', 'stats_of_file', 'cluster_gcn_stats', 'cluster_gcn_partition', 'named_command']
 
 # %% ../nbs/82_cli.ipynb #imports
 import csv, os, sys
@@ -312,6 +312,12 @@ def columns_of(
     has_header = None if header is None else header == 'yes'
     with Database() as db: return db.table(path, 'nodes', has_header, {expected}).columns
 
+def with_known_label(config):
+    "The options of tables, without a column of labels that the table of nodes does not have."
+    label = config.get('label')
+    if label is None or label in columns_of(config['nodes'], config.get('header'), label): return config
+    return config | dict(label=None)
+
 def other_graph(config, given):
     "The options of a graph that is not the run's: those given; of tables, besides these, those of the run."
     names = 'graph', 'nodes', 'id', 'label', 'src', 'dst', 'weight', 'directed', 'header'
@@ -319,10 +325,7 @@ def other_graph(config, given):
     if 'graph' in given: found.pop('nodes', None)
     found |= given
     if not found.get('nodes'): return dict(graph=found['graph']) | given
-    label = found.get('label')
-    if 'label' not in given and label and label not in columns_of(found['nodes'], found.get('header'), label):
-        del found['label']
-    return found
+    return found if 'label' in given else with_known_label(found)
 
 def as_trained(config):
     "Arguments of load_graph that give tables the features of a run: of the same names, scaled by the same numbers."
@@ -335,6 +338,7 @@ def same_graph(config, **limits):
     from cluster_gcn_nb.step import labels_of
     if config.get('store'): return open_graph(dict(graph=config['store']))
     if not config.get('nodes'): return open_graph(config)
+    config = with_known_label(config)
     data = open_graph(config, **limits, **as_trained(config))
     if split_id(labels_of(data)) == config.get('split_id'): return data
     say('the tables are not those of the training any more: they are read without its split')
@@ -342,6 +346,7 @@ def same_graph(config, **limits):
 
 def graph_to_predict(run, config, graph, root, tables, **limits):
     "The run's own graph, or another one."
+    from cluster_gcn_nb.step import labels_of
     if graph is None and 'graph' not in config:
         raise ValueError(f'{run} does not say which graph it is of; name one by --graph')
     given = {key: value for key, value in all_options(tables).items() if value}
@@ -354,6 +359,9 @@ def graph_to_predict(run, config, graph, root, tables, **limits):
     data = open_graph(found, **limits, **more)
     if not data.num_features:
         raise ValueError(f"{found['graph']} has no features: name a table of its nodes by --nodes")
+    labels = labels_of(data)
+    if 'split' in more and labels.get('y') is not None and labels.get('train_mask') is None:
+        say('no split: nodes of these tables may have been trained on (option --split)')
     return data
 
 @console_command

@@ -48,6 +48,7 @@ class Columns:
         if by_shares and (shares.shape != (2,) or not 0 < shares[0] <= shares.sum() <= 1):
             refuse(f'split={self.split!r} is impossible', 'Give two shares, such as (.6, .2), or a column')
         if isinstance(self.features, str): self.features = [self.features]
+        if self.features is None and self.scaling: self.features = list(self.scaling)       # in the earlier order
 
 # %% ../nbs/14_columns.ipynb #choose
 STARTS = {'source', 'src', 'from', 'u', 'node1', 'id1', 'head', 'start', 'source_id', 'src_id', 'from_id', 'sender',
@@ -188,12 +189,16 @@ def as_number(
     if table.is_text or kind in FLOATS: return f"nullif(TRY_CAST({column} AS DOUBLE), 'nan')"
     return f'{column}::DOUBLE' if kind in INTEGERS | {'BOOLEAN'} or kind.startswith('DECIMAL') else None
 
+def _truth(column): # in SQL: 1 for a text True, 0 for False, as pandas writes them; else NULL
+    return f"CASE lower(trim({column})) WHEN 'true' THEN 1. WHEN 'false' THEN 0. END"
+
 def _numbers_of(db, table, name):
     "A column as features: one, or as many as there are numbers in its lists; none if it holds something else."
     kind, column = table.type(name), table.sql(name)
     inner = kind[:kind.index('[')] if kind.endswith(']') else ''
     if not (inner in INTEGERS | FLOATS or inner.startswith('DECIMAL')):
         number = as_number(table, name)
+        if number and table.is_text: number = f'coalesce({number}, {_truth(column)})'
         return [Feature(name, number)] if number else []
     shortest, longest, rows, lists = db.rows(
         f'SELECT min(len({column})), max(len({column})), count(*), count({column}) FROM {table.view}')[0]
@@ -267,9 +272,11 @@ def _are_apart(db, table, features, label):
 
 # %% ../nbs/14_columns.ipynb #features
 def _odd_value(db, table, name):
-    "Something in a column that is neither a number nor a word for a missing one."
+    "Something in a column that is neither a number (or True or False) nor a word for a missing one."
     text = f'{table.sql(name)}::VARCHAR'
-    numbers = '' if table.type(name) == 'VARCHAR' and not table.is_text else f'TRY_CAST({text} AS DOUBLE) IS NULL AND'
+    numbers = f'TRY_CAST({text} AS DOUBLE) IS NULL AND'
+    if table.is_text: numbers += f' {_truth(text)} IS NULL AND'
+    elif table.type(name) == 'VARCHAR': numbers = ''
     found = db.rows(f'SELECT {text} FROM {table.view} WHERE {numbers} lower(trim({text})) NOT IN {_MISSING} LIMIT 1')
     return found[0][0] if found else None
 

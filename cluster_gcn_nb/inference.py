@@ -28,7 +28,8 @@ from cluster_gcn_nb.layerwise import (
 from .memory import SLACK, give_back, map_zeros, own_memory, parse_memory, show_memory
 from .ranks import Solo, join, progress_bar
 from .source import as_source
-from .step import check_edge_fields, check_fits, edge_fields, evaluating, pick_device
+from .step import (
+    check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, pick_device)
 
 # %% ../nbs/61_inference.ipynb #plan
 _SMALL, _LARGE = 2**23, 2**28       # cost of the blocks that are tried out; bytes for a block where there is room
@@ -493,10 +494,13 @@ def predict(
 ) -> Tensor: # [num_nodes, num_classes] on the CPU, in the nodes' original order; with `out`, mapped from the file
     """Logits of all nodes, exactly, layer by layer; under torchrun, each rank computes its share, and all get them.
 
-    Raises `ValueError` if the budget is too small or the model is not a sequence of convolutions. Remove `folder` when
-    you have the logits. Without one, layers that do not fit go to a temporary folder beside `out`, or where `TMPDIR`
-    says, which should not be memory."""
+    Raises `ValueError` if the budget is too small, the model is not a sequence of convolutions, or the graph has other
+    features or numbers its classes otherwise than that of the training. Remove `folder` when you have the logits.
+    Without one, layers that do not fit go to a temporary folder beside `out`, or where `TMPDIR` says, which should not
+    be memory."""
     with join().together('predict'):
+        check_feature_names(model, graph)
+        if not embeddings: check_class_names(model, graph)
         prediction = Prediction(model, graph, memory, folder, out, device, embeddings=embeddings)
     check_edge_fields(prediction.model, prediction.graph.fields)
     return prediction.run(progress)

@@ -139,6 +139,8 @@ def load_graph(
         tables = read_tables(db, found, nodes, Columns(features=features, **kwargs))
         if not quiet: print(*tables.report, sep='\n', flush=True)
         fits = not budget or _bytes_in_memory(tables) <= budget
+        if fits and budget and store is not None and not quiet:
+            print(f'store: none was written, since the graph fits in memory={memory}', flush=True)
         if fits and (store is None or budget): return as_graph(Data(**tables.fields()))
         if store is None:
             refuse(f'memory={memory} is too little for a graph of {tables.num_nodes:,} nodes in memory',

@@ -25,7 +25,7 @@ from .inference import predict
 from .partition import Partition, has_labels, partition_graph
 from .predictions import class_names, id_name, node_names, prediction_table, write_table
 from .ranks import is_main_process, join
-from .step import check_fits, labels_of, launched, predict_logits
+from .step import check_feature_names, check_fits, labels_of, launched, predict_logits
 
 # %% ../nbs/80_runs.ipynb #out
 def open_out(
@@ -131,6 +131,7 @@ def _read_model(path):
     model = make_model(config, config['num_features'], len(config['class_names']))
     model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     model.class_names = config['class_names']                       # evaluate compares them with a graph's
+    model.feature_names = config.get('feature_names')
     return model.eval(), config
 
 def load_run(
@@ -241,7 +242,9 @@ def predict_graph(
     "The predictions of a run's model for a graph. Raises `ValueError` if the features do not fit."
     model, config = load_run(folder)
     graph = as_graph(data, needs=('x', 'edge_index')) if isinstance(data, Data) else data
+    check_feature_names(model, graph)
     check_fits(model, graph.num_features)
+    model.class_names = None                # predictions have the names of the run, and labels those of the graph
     logits = _all_logits(model, graph, device, memory)
     hidden = predict(model, graph, memory, device=device, embeddings=True) if embeddings else None
     return prediction_table(graph, logits, config['class_names'], config['multi_label'], all_probabilities, hidden)

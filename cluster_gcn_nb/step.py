@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'launched', 'pick_device', 'float_type', 'with_adj_t', 'edge_fields', 'check_edge_fields', 'to_device',
-           'model_logits', 'node_loss', 'class_weights', 'check_outputs', 'check_fits', 'labels_of', 'check_labels',
-           'own_gradient', 'check_precision', 'batch_weight', 'train_step', 'evaluating', 'logits_at_once',
-           'predict_logits']
+           'model_logits', 'node_loss', 'class_weights', 'check_outputs', 'check_fits', 'check_class_names',
+           'check_feature_names', 'labels_of', 'check_labels', 'own_gradient', 'check_precision', 'batch_weight',
+           'train_step', 'evaluating', 'logits_at_once', 'predict_logits']
 
 # %% ../nbs/42_step.ipynb #imports
 import copy, inspect, math, os, warnings
@@ -216,10 +216,42 @@ def check_fits(
     taken, given = _width(model, 'in_channels'), _width(model, 'out_channels')
     if num_features and taken is not None and taken != num_features:
         problem = f'the graph has {num_features} features a node; the model wants {taken} (its in_channels)'
-        refuse(problem, 'Make the model as wide: GCN(data.num_features, ...)')
+        refuse(problem, 'Make the model as wide: GCN(data.num_features, ...); '
+                        'or, for a trained one, read the same columns: load_graph(..., features=...)')
     if given is not None and given < num_classes:
         problem = f'the graph has {num_classes} classes; the model has logits for {given} (its out_channels)'
         refuse(problem, 'Classes are numbered from 0; give the model as many outputs')
+
+# %% ../nbs/42_step.ipynb #names
+def _first_other(model, graph, key):
+    "Number of the first name that is another one in the graph, with both names; None if none is known to be."
+    known, get = getattr(model, key, None), getattr(graph, 'get', None)
+    here = None if get is None else get(key)
+    if here is None or not isinstance(known, (list, tuple)): return None
+    pairs = enumerate(zip(map(str, known), map(str, here)))
+    return next(((number, ours, theirs) for number, (ours, theirs) in pairs if ours != theirs), None)
+
+def check_class_names(
+    model:nn.Module, # perhaps with `class_names`, which fit and load_run set
+    graph, # a `Data`, a ClusterData or a ClusterStore, perhaps with `class_names`
+):
+    "Raise a `ValueError` if a class has another number in the graph than in training. Names may be unknown."
+    other = _first_other(model, graph, 'class_names')
+    if other is None: return
+    number, ours, theirs = other
+    refuse(f'class {number} is {theirs!r} in the graph, and {ours!r} for the model',
+           'Number them alike: load_graph(..., classes=model.class_names)')
+
+def check_feature_names(
+    model:nn.Module, # perhaps with `feature_names`, which fit and load_run set
+    graph, # a `Data`, a ClusterData or a ClusterStore, perhaps with `feature_names`
+):
+    "Raise a `ValueError` if a feature has another place in the graph than in training. Names may be unknown."
+    other = _first_other(model, graph, 'feature_names')
+    if other is None: return
+    number, ours, theirs = other
+    refuse(f'feature {number} is {theirs!r} in the graph, and {ours!r} for the model',
+           'Read the same columns: load_graph(..., features=model.feature_names, scaling=...)')
 
 # %% ../nbs/42_step.ipynb #labels-of
 def labels_of(

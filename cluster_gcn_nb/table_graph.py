@@ -55,6 +55,8 @@ def open_tables(self:TableGraph, edges, nodes):
     known = {c.id, c.label, *(c.features or ())}
     self.nodes = None if nodes is None else self.db.table(nodes, 'nodes', c.header, known)
     self.open_object()
+    if self.nodes is None and c.label:
+        refuse(f'label={c.label!r} is a column of nodes', 'Name a table of nodes by nodes (in a shell: by --nodes)')
     self.choose_columns()
     if self.starts_with_header():
         self.edges = self.db.table(edges, 'edges', header=True)
@@ -391,7 +393,10 @@ def about(self:TableGraph) -> dict: # fields of the graph as a whole
         about['feature_names'] = [feature.name for feature in self.features]
         about['feature_scaling'] = [[f.mean, f.scale, f.fill] for f in self.features]
     if self.label.kind: about['label_name'] = self.label_name
-    if self.label.kind == 'classes': about |= dict(num_classes=len(self.label.classes), class_names=self.label.classes)
+    classes = self.label.classes
+    if self.columns.classes is not None and not (self.label.kind or 'y' in self.arrays):
+        classes = list(map(str, self.columns.classes))                      # of nodes without labels
+    if classes: about |= dict(num_classes=len(classes), class_names=classes)
     return self.others | about
 
 # %% ../nbs/15_table_graph.ipynb #data

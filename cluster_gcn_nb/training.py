@@ -49,7 +49,7 @@ def _check_model(model):
         refuse(problem, 'It is called as model(x, edge_index): let it take both', TypeError)
 
 def _check_loader(model, loader):
-    "Refuse a loader that a model cannot train on; number (0: not known before a batch is made) and names of classes."
+    "Refuse a loader that a model cannot train on; number of classes (0: not known before a batch), and the labels."
     single = isinstance(loader, (Data, Tensor, str, dict))
     if single or not (hasattr(loader, '__iter__') or hasattr(loader, '__getitem__')):
         problem = f'the loader should give batches, and a {type(loader).__name__} does not'
@@ -73,7 +73,7 @@ def _check_loader(model, loader):
         problem = f'y holds class {classes - 1:,}, and the graph has {graph.num_nodes:,} nodes'
         refuse(problem, 'Numbers to predict are not classes: group them first')
     check_fits(model, graph.num_features, classes)
-    return classes, labels.get('class_names')
+    return classes, labels
 
 # %% ../nbs/72_training.ipynb #initialised
 @torch.no_grad()
@@ -127,11 +127,17 @@ def _histories(model, loader, settings, device, ranks, stack):
     if in_files: folder = stack.enter_context(temporary_folder(path))
     return Histories(model, clusters, settings.history, settings.history_precision, folder, device)
 
+def _note_names(model, labels):
+    "Classes and features by name, where they are known: other graphs are compared with them."
+    for key in ('class_names', 'feature_names'):
+        names = None if labels is None else labels.get(key)
+        if names is not None: setattr(model, key, [str(name) for name in names])
+
 def _prepare(model, loader, data, settings, device, ranks, stack):
     "Check everything that `fit` is given, and make the run; what it keeps open, `stack` closes."
     _check_model(model)
-    num_classes, names = _check_loader(model, loader)
-    if names is not None: model.class_names = [str(name) for name in names]         # for evaluations of other graphs
+    num_classes, found_labels = _check_loader(model, loader)
+    _note_names(model, found_labels)
     labels = None
     if data is not None:
         data, labels = graph_and_labels(model, data)
