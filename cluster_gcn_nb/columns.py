@@ -71,7 +71,9 @@ def useful_columns(
     table:Table, # in it
 ) -> list[str]: # names of its columns, without the index of pandas
     name = table.columns[0]
-    if name not in ('column1', 'Unnamed: 0', 'level_0') or len(table.columns) < 3: return table.columns
+    is_headerless = table.columns == [f'column{i + 1}' for i in range(len(table.columns))]
+    is_index = name in ('column1', 'Unnamed: 0', 'level_0') and not is_headerless and len(table.columns) > 2
+    if not is_index: return table.columns
     counted = ' AND '.join(f"rows[{i}]::VARCHAR = '{i - 1}'" for i in (1, 2))
     is_index = db.value(f'SELECT {counted} FROM (SELECT list(c0) AS rows FROM (FROM {table.view} LIMIT 2))')
     return table.columns[1:] if is_index else table.columns

@@ -41,10 +41,13 @@ def database_errors(
                 reason = 'It should have {} columns, not {}'.format(*re.findall(r'\d+', reason))
             where = 'a line' if number == '0' else f'line {number}'
             refuse(f'{name}: {where} reads {line.strip()[:60]!r}', reason.strip())
+        if 'state machine' in text:
+            refuse(f'{name} has rows that end in different ways, or a quotation mark in a wrong place',
+                   'Write all line ends in one way: dos2unix')
         if 'No space left' in text: raise OSError(errno.ENOSPC, 'no space left for temporary files of tables') from None
         if 'OutOfMemory' in type(error).__name__:
             refuse(f'there is too little memory to read {name}', 'Give more (option memory)')
-        reason = re.sub(r'^[\w ]*Error: ', '', ' '.join(text.split()))
+        reason = re.sub(r'^[\w ]*Error: ', '', re.split(r'\sLINE \d', ' '.join(text.split()))[0])
         refuse(f'{name} cannot be read: {reason[:200]}', 'Is the file damaged, or of another format?')
 
 # %% ../nbs/12_tables.ipynb #database
@@ -233,25 +236,11 @@ def _plain_path(db, path, name):
     db.sources[str(path)] = name
     return literal(str(path))
 
-_UNSPLIT = "auto_detect=false, header=false, delim=E'\\x01', quote='', escape='', comment=''"
-
-def _same_line_ends(db, path):
-    "A text whose lines end in one way; a copy of one where a CSV of `\\r\\n` has texts with `\\n` in them."
-    if path.suffix.lower() in ('.gz', '.zst'): return path
-    with open(path, 'rb') as file:
-        if b'\r\n' not in file.read(2**16): return path
-        file.seek(0)
-        while (chunk := file.read(2**20) + file.readline()) and chunk.count(b'\n') == chunk.count(b'\r\n'): pass
-        if not chunk: return path
-        file.seek(0)
-        copy = db.folder/f'lines{len(list(db.folder.iterdir()))}{path.suffix}'
-        with open(copy, 'wb') as out:
-            while chunk := file.read(2**20) + file.readline(): out.write(chunk.replace(b'\r\n', b'\n'))
-    return copy
+_UNSPLIT = "auto_detect=false, header=false, strict_mode=false, delim=E'\\x01', quote='', escape='', comment=''"
 
 def _text_view(db, path, view, header, names):
     "A view of a text, all of whose columns are texts. Returns names, and notes for the user."
-    file = _plain_path(db, _same_line_ends(db, path), str(path))
+    file = _plain_path(db, path, str(path))
     lines = f"read_csv({file}, {_UNSPLIT}, columns={{'line': 'VARCHAR'}})"
     first = [line or '' for line, in db.rows(f'FROM {lines} LIMIT {_HEAD}')]
     layout, notes = layout_of(first, str(path), header, names)
