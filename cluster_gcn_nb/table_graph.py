@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from fastcore.basics import patch
 from .columns import (INTEGERS, LABELS, SPLITS, Columns, Feature, Labels, as_id, check_edges,
                                     check_ids, choose_ends, choose_features, choose_id, choose_labels, choose_split,
-                                    choose_weight, columns_at_once, named_like, useful_columns)
+                                    choose_weight, columns_at_once, named_like, some, useful_columns)
 from .core import MASKS, Patched, refuse
 from .formats import RawGraph, looks_like, read_graph
 from .tables import TABLES, Database, counted, file_kind, literal
@@ -222,6 +222,9 @@ def report_edges(self:TableGraph, rows, missing, unknown, loops, strangers):
     weighted = f', weights in {self.weight!r} (option weight)' if self.weight else ''
     self.report.append(f'edges: {counted(rows, "row")} from column {self.src!r} to {self.dst!r} '
                        f'(options src, dst){weighted}')
+    used = self.src, self.dst, self.weight
+    unused = [name for name in useful_columns(self.db, self.edges) if name not in used]
+    if unused: self.report.append(f'edges: not used: {counted(len(unused), "column")}: {some(unused)} (option weight)')
     dropped = [f'{counted(missing, "row")} without an end'] if missing else []
     if unknown: dropped.append(f'{counted(unknown, "row")} with an unknown end, such as {self.stranger(strangers)}')
     if loops: dropped.append(f'{counted(loops, "row")} from a node to itself')
@@ -433,17 +436,24 @@ def read_tables(
 ) -> TableGraph:
     "Tables, or what another program wrote. Raises `ValueError`."
     if not isinstance(graph, RawGraph): return TableGraph(db, graph, nodes, columns)
+    n, asked = graph.num_nodes, columns.num_nodes
+    if None not in (n, asked) and n != asked:
+        refuse(f'num_nodes is {asked:,}, but the graph has {n:,} nodes', 'Leave num_nodes out')
     if graph.directed is False: columns = replace(columns, directed=False)
     edges = dict(graph.edges)
     if graph.first: edges |= {end: edges[end] + graph.first for end in ('source', 'target')}
     if nodes is not None:
         if graph.nodes: refuse(f'the graph has columns of nodes itself: {", ".join(graph.nodes)}', 'Leave nodes out')
-        return TableGraph(db, edges, nodes, columns)
+        tables = TableGraph(db, edges, nodes, columns)
+        if n not in (None, tables.num_nodes):
+            refuse(f'the graph has {n:,} nodes, but {tables.nodes.source} has {tables.num_nodes:,}',
+                   'Give one row for each node')
+        return tables
     rows = dict(graph.nodes or {})
     arrays = {key: rows.pop(key) for key in list(rows) if rows[key].ndim > 1 or sp.issparse(rows[key])}
     if not (rows or arrays or graph.first):
-        columns = replace(columns, num_nodes=columns.num_nodes or graph.num_nodes)
+        columns = replace(columns, num_nodes=asked or n)
         return TableGraph(db, edges, None, columns, None, graph.fields)
-    if 'id' not in rows: rows['node'] = np.arange(graph.first, (graph.num_nodes or 0) + graph.first)
+    if 'id' not in rows: rows['node'] = np.arange(graph.first, (n or 0) + graph.first)
     columns = replace(columns, id='id' if 'id' in rows else 'node')
     return TableGraph(db, edges, rows, columns, arrays, graph.fields)
