@@ -17,7 +17,7 @@ from .columns import (INTEGERS, LABELS, SPLITS, Columns, Feature, Labels, as_id,
                                     check_ids, choose_ends, choose_features, choose_id, choose_labels, choose_split,
                                     choose_weight, columns_at_once, named_like, some, useful_columns)
 from .core import MASKS, Patched, refuse
-from .formats import RawGraph, looks_like, read_graph
+from .formats import ENDINGS, RawGraph, looks_like, read_graph
 from .tables import TABLES, Database, counted, file_kind, literal
 
 # %% ../nbs/15_table_graph.ipynb #ids
@@ -60,6 +60,10 @@ def open_tables(self:TableGraph, edges, nodes):
         self.edges = self.db.table(edges, 'edges', header=True)
         self.edges.notes.append('its first line is a header, since it names no nodes')
         self.choose_columns()
+    elif self.starts_with_row():
+        self.edges = self.db.table(edges, 'edges', header=False)
+        self.edges.notes.append('its first line is a row, since both of its ends are ids of nodes')
+        self.choose_columns()
     for table, what in ((self.edges, 'edges'), (self.nodes, 'nodes')):
         self.report += [f'{what}: {note}' for note in table.notes] if table else []
     for column in (self.src, self.dst): check_ids(self.db, self.edges, column)
@@ -90,14 +94,27 @@ def choose_columns(self:TableGraph):
 def starts_with_header(self:TableGraph):
     "Was a line of names read as a row? It names two unknown nodes: as an edge, it would be dropped."
     table = self.edges
-    is_unsure = self.nodes and table.is_text and self.columns.header is None and table.columns[0] == 'column1'
-    if not is_unsure: return False
+    if not (self.nodes and table.is_text and table.columns[0] == 'column1'): return False
     first = self.db.rows(f'SELECT {table.sql(self.src)}, {table.sql(self.dst)} FROM {table.view} LIMIT 1')
     ends = [end or '' for row in first for end in row]
     if any(end[:1].isdigit() for end in ends): return False
+    return bool(first) and not self.count_listed(ends)
+
+@patch
+def starts_with_row(self:TableGraph):
+    "Was a row read as a line of names? Both of its ends are ids of nodes."
+    c, table = self.columns, self.edges
+    is_named = any(name in table.columns for name in (c.src, c.dst, c.weight))
+    is_guess = len(table.columns) == 2 or any('is a header' in note for note in table.notes)
+    is_unsure = self.nodes and table.is_text and is_guess and not is_named and self.src != self.dst
+    return bool(is_unsure) and self.count_listed([self.src, self.dst]) == 2
+
+@patch
+def count_listed(self:TableGraph, ends):
+    "How many of some ends of edges are ids in the table of nodes?"
     names = ', '.join(map(literal, ends))
     ids = f'SELECT {self.nodes.sql(self.id_name)}::VARCHAR AS id FROM {self.nodes.view}'
-    return bool(first) and not self.db.value(f'SELECT count(*) FROM ({ids}) WHERE id IN ({names})')
+    return self.db.value(f'SELECT count(DISTINCT id) FROM ({ids}) WHERE id IN ({names})')
 
 # %% ../nbs/15_table_graph.ipynb #number-nodes
 @patch
@@ -425,8 +442,10 @@ def open_file(
 ) -> Path|RawGraph|dict: # the path of a table; what read_graph makes of other files
     "A file as read_tables takes it. Raises `ValueError` or `OSError`."
     path = Path(path)
-    is_table = file_kind(path) in TABLES and looks_like(path, inside=True) in ('text', 'json', 'parquet', 'zstd')
-    return path if is_table else read_graph(path)
+    kind, looks = file_kind(path), looks_like(path, inside=True)
+    is_table = kind in TABLES and looks in ('text', 'json', 'parquet', 'zstd')
+    is_text = kind not in ENDINGS and looks == 'text'                           # `out.zachary` of KONECT
+    return path if is_table or is_text else read_graph(path)
 
 def read_tables(
     db:Database, # open
