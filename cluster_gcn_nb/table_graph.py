@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from fastcore.basics import patch
-from .columns import (INTEGERS, LABELS, SPLITS, Columns, Feature, Labels, as_id, check_edges,
+from .columns import (INTEGERS, LABELS, MOST, SPLITS, Columns, Feature, Labels, as_id, check_edges,
                                     check_ids, choose_ends, choose_features, choose_id, choose_labels, choose_split,
                                     choose_weight, columns_at_once, named_like, some, useful_columns)
 from .core import MASKS, Patched, refuse
@@ -224,10 +224,11 @@ def weights(self:TableGraph):
     "The column of weights in SQL. Raises `ValueError` if one of them is no finite number."
     name = self.edges.sql(self.weight)
     number = f'TRY_CAST({name} AS DOUBLE)'
-    is_wrong = f'{number} IS NULL OR NOT isfinite({number})'
+    is_wrong = f'{number} IS NULL OR NOT abs({number}) <= {MOST}'
     wrong = self.db.rows(f'SELECT {name}::VARCHAR FROM {self.edges.view} WHERE {is_wrong} LIMIT 1')
-    if wrong: refuse(f'{self.edges.source}: the weight {wrong[0][0]!r} in column {self.weight!r} is no finite number',
-                     'Correct it, or leave weights out (option weight)')
+    if wrong:
+        refuse(f'{self.edges.source}: the weight {wrong[0][0]!r} in column {self.weight!r} is no number, or too large',
+               'Correct it, or leave weights out (option weight)')
     return number
 
 # %% ../nbs/15_table_graph.ipynb #report-edges

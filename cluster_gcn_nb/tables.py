@@ -332,6 +332,8 @@ def _columns_of(given, what):
     if kind == 'pandas.DataFrame':
         numbers = given.index.nlevels == 1 and given.index.dtype.kind in 'iu'
         is_named = any(name is not None for name in given.index.names)
+        twice = [name for name in given.index.names if name is not None and name in given.columns]
+        if twice: refuse(f'the index of the table of {what} is named {twice[0]!r}, like a column', 'Rename one of them')
         if is_named or (what == 'nodes' and not numbers): given = given.reset_index()
         return given.columns, [given.iloc[:, i].to_numpy() for i in range(given.shape[1])]
     if kind == 'polars.LazyFrame': given = given.collect()
@@ -387,7 +389,8 @@ def table(self:Database,
     if isinstance(given, (str, Path)):
         path, kind = Path(given).expanduser(), file_kind(given)
         if not path.is_file(): raise FileNotFoundError(f'there is no file {path}')
-        if kind not in TABLES and not _is_text(path): refuse(f'{path} is no table', f'Name a file that ends in {", ".join(TABLES)}')
+        if kind not in TABLES and not _is_text(path):
+            refuse(f'{path} is no table', f'Name a file that ends in {", ".join(TABLES)}')
         is_text = kind not in _JSON + ('.parquet',)
         if is_text: names, notes = _text_view(self, path, view, header, names)
         else: names = _file_view(self, path, view)
