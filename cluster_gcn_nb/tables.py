@@ -47,7 +47,7 @@ def database_errors(
         if 'No space left' in text: raise OSError(errno.ENOSPC, 'no space left for temporary files of tables') from None
         if 'OutOfMemory' in type(error).__name__:
             refuse(f'there is too little memory to read {name}', 'Give more (option memory)')
-        reason = re.sub(r'^[\w ]*Error: ', '', re.split(r'\sLINE \d', ' '.join(text.split()))[0])
+        reason = re.sub(r'^[\w ]*Error: ', '', re.split(r'\sLINE \d', ' '.join(text.split()))[0]).rstrip('.')
         refuse(f'{name} cannot be read: {reason[:200]}', 'Is the file damaged, or of another format?')
 
 # %% ../nbs/12_tables.ipynb #database
@@ -202,6 +202,7 @@ def layout_of(
     lines = lines[comments:]
     if comments: notes.append(f'{counted(comments, "line")} of comments (# or %) before the first row')
     if not lines: refuse(f'{name} has no rows', 'Is it empty, or are all of its lines comments?')
+    if re.match(r'(?i)\*vertices', lines[0]): refuse(f'{name} is a file of Pajek', 'Read it by networkx.read_pajek')
     separator = _separator(lines)
     if separator is None: lines = [line for line in lines if not re.match(_COMMENT, line)]
     rows = _split(lines, separator)
