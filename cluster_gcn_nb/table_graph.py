@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from fastcore.basics import patch
-from .columns import (INTEGERS, LABELS, SPLITS, Columns, Feature, Labels, as_id, check_edges,
+from .columns import (INTEGERS, LABELS, MOST, SPLITS, Columns, Feature, Labels, as_id, check_edges,
                                     check_ids, choose_ends, choose_features, choose_id, choose_labels, choose_split,
-                                    choose_weight, columns_at_once, named_like, useful_columns)
+                                    choose_weight, columns_at_once, named_like, some, useful_columns)
 from .core import MASKS, Patched, refuse
-from .formats import RawGraph, looks_like, read_graph
+from .formats import ENDINGS, RawGraph, looks_like, read_graph
 from .tables import TABLES, Database, counted, file_kind, literal
 
 # %% ../nbs/15_table_graph.ipynb #ids
@@ -62,6 +62,10 @@ def open_tables(self:TableGraph, edges, nodes):
         self.edges = self.db.table(edges, 'edges', header=True)
         self.edges.notes.append('its first line is a header, since it names no nodes')
         self.choose_columns()
+    elif self.starts_with_row():
+        self.edges = self.db.table(edges, 'edges', header=False)
+        self.edges.notes.append('its first line is a row, since both of its ends are ids of nodes')
+        self.choose_columns()
     for table, what in ((self.edges, 'edges'), (self.nodes, 'nodes')):
         self.report += [f'{what}: {note}' for note in table.notes] if table else []
     for column in (self.src, self.dst): check_ids(self.db, self.edges, column)
@@ -92,14 +96,27 @@ def choose_columns(self:TableGraph):
 def starts_with_header(self:TableGraph):
     "Was a line of names read as a row? It names two unknown nodes: as an edge, it would be dropped."
     table = self.edges
-    is_unsure = self.nodes and table.is_text and self.columns.header is None and table.columns[0] == 'column1'
-    if not is_unsure: return False
+    if not (self.nodes and table.is_text and table.columns[0] == 'column1'): return False
     first = self.db.rows(f'SELECT {table.sql(self.src)}, {table.sql(self.dst)} FROM {table.view} LIMIT 1')
     ends = [end or '' for row in first for end in row]
     if any(end[:1].isdigit() for end in ends): return False
+    return bool(first) and not self.count_listed(ends)
+
+@patch
+def starts_with_row(self:TableGraph):
+    "Was a row read as a line of names? Both of its ends are ids of nodes."
+    c, table = self.columns, self.edges
+    is_named = any(name in table.columns for name in (c.src, c.dst, c.weight))
+    is_guess = len(table.columns) == 2 or any('is a header' in note for note in table.notes)
+    is_unsure = self.nodes and table.is_text and is_guess and not is_named and self.src != self.dst
+    return bool(is_unsure) and self.count_listed([self.src, self.dst]) == 2
+
+@patch
+def count_listed(self:TableGraph, ends):
+    "How many of some ends of edges are ids in the table of nodes?"
     names = ', '.join(map(literal, ends))
     ids = f'SELECT {self.nodes.sql(self.id_name)}::VARCHAR AS id FROM {self.nodes.view}'
-    return bool(first) and not self.db.value(f'SELECT count(*) FROM ({ids}) WHERE id IN ({names})')
+    return self.db.value(f'SELECT count(DISTINCT id) FROM ({ids}) WHERE id IN ({names})')
 
 # %% ../nbs/15_table_graph.ipynb #number-nodes
 @patch
@@ -209,10 +226,11 @@ def weights(self:TableGraph):
     "The column of weights in SQL. Raises `ValueError` if one of them is no finite number."
     name = self.edges.sql(self.weight)
     number = f'TRY_CAST({name} AS DOUBLE)'
-    is_wrong = f'{number} IS NULL OR NOT isfinite({number})'
+    is_wrong = f'{number} IS NULL OR NOT abs({number}) <= {MOST}'
     wrong = self.db.rows(f'SELECT {name}::VARCHAR FROM {self.edges.view} WHERE {is_wrong} LIMIT 1')
-    if wrong: refuse(f'{self.edges.source}: the weight {wrong[0][0]!r} in column {self.weight!r} is no finite number',
-                     'Correct it, or leave weights out (option weight)')
+    if wrong:
+        refuse(f'{self.edges.source}: the weight {wrong[0][0]!r} in column {self.weight!r} is no number, or too large',
+               'Correct it, or leave weights out (option weight)')
     return number
 
 # %% ../nbs/15_table_graph.ipynb #report-edges
@@ -224,6 +242,9 @@ def report_edges(self:TableGraph, rows, missing, unknown, loops, strangers):
     weighted = f', weights in {self.weight!r} (option weight)' if self.weight else ''
     self.report.append(f'edges: {counted(rows, "row")} from column {self.src!r} to {self.dst!r} '
                        f'(options src, dst){weighted}')
+    used = self.src, self.dst, self.weight
+    unused = [name for name in useful_columns(self.db, self.edges) if name not in used]
+    if unused: self.report.append(f'edges: not used: {counted(len(unused), "column")}: {some(unused)} (option weight)')
     dropped = [f'{counted(missing, "row")} without an end'] if missing else []
     if unknown: dropped.append(f'{counted(unknown, "row")} with an unknown end, such as {self.stranger(strangers)}')
     if loops: dropped.append(f'{counted(loops, "row")} from a node to itself')
@@ -427,8 +448,10 @@ def open_file(
 ) -> Path|RawGraph|dict: # the path of a table; what read_graph makes of other files
     "A file as read_tables takes it. Raises `ValueError` or `OSError`."
     path = Path(path)
-    is_table = file_kind(path) in TABLES and looks_like(path, inside=True) in ('text', 'json', 'parquet', 'zstd')
-    return path if is_table else read_graph(path)
+    kind, looks = file_kind(path), looks_like(path, inside=True)
+    is_table = kind in TABLES and looks in ('text', 'json', 'parquet', 'zstd')
+    is_text = kind not in ENDINGS and looks == 'text'                           # `out.zachary` of KONECT
+    return path if is_table or is_text else read_graph(path)
 
 def read_tables(
     db:Database, # open
@@ -438,17 +461,24 @@ def read_tables(
 ) -> TableGraph:
     "Tables, or what another program wrote. Raises `ValueError`."
     if not isinstance(graph, RawGraph): return TableGraph(db, graph, nodes, columns)
+    n, asked = graph.num_nodes, columns.num_nodes
+    if None not in (n, asked) and n != asked:
+        refuse(f'num_nodes is {asked:,}, but the graph has {n:,} nodes', 'Leave num_nodes out')
     if graph.directed is False: columns = replace(columns, directed=False)
     edges = dict(graph.edges)
     if graph.first: edges |= {end: edges[end] + graph.first for end in ('source', 'target')}
     if nodes is not None:
         if graph.nodes: refuse(f'the graph has columns of nodes itself: {", ".join(graph.nodes)}', 'Leave nodes out')
-        return TableGraph(db, edges, nodes, columns)
+        tables = TableGraph(db, edges, nodes, columns)
+        if n not in (None, tables.num_nodes):
+            refuse(f'the graph has {n:,} nodes, but {tables.nodes.source} has {tables.num_nodes:,}',
+                   'Give one row for each node')
+        return tables
     rows = dict(graph.nodes or {})
     arrays = {key: rows.pop(key) for key in list(rows) if rows[key].ndim > 1 or sp.issparse(rows[key])}
     if not (rows or arrays or graph.first):
-        columns = replace(columns, num_nodes=columns.num_nodes or graph.num_nodes)
+        columns = replace(columns, num_nodes=asked or n)
         return TableGraph(db, edges, None, columns, None, graph.fields)
-    if 'id' not in rows: rows['node'] = np.arange(graph.first, (graph.num_nodes or 0) + graph.first)
+    if 'id' not in rows: rows['node'] = np.arange(graph.first, (n or 0) + graph.first)
     columns = replace(columns, id='id' if 'id' in rows else 'node')
     return TableGraph(db, edges, rows, columns, arrays, graph.fields)

@@ -41,10 +41,13 @@ def database_errors(
                 reason = 'It should have {} columns, not {}'.format(*re.findall(r'\d+', reason))
             where = 'a line' if number == '0' else f'line {number}'
             refuse(f'{name}: {where} reads {line.strip()[:60]!r}', reason.strip())
+        if 'state machine' in text:
+            refuse(f'{name} has rows that end in different ways, or a quotation mark in a wrong place',
+                   'Write all line ends in one way: dos2unix')
         if 'No space left' in text: raise OSError(errno.ENOSPC, 'no space left for temporary files of tables') from None
         if 'OutOfMemory' in type(error).__name__:
             refuse(f'there is too little memory to read {name}', 'Give more (option memory)')
-        reason = re.sub(r'^[\w ]*Error: ', '', ' '.join(text.split()))
+        reason = re.sub(r'^[\w ]*Error: ', '', re.split(r'\sLINE \d', ' '.join(text.split()))[0]).rstrip('.')
         refuse(f'{name} cannot be read: {reason[:200]}', 'Is the file damaged, or of another format?')
 
 # %% ../nbs/12_tables.ipynb #database
@@ -131,6 +134,11 @@ class Database(Patched):
 _SEPARATORS = '\t', ',', ';', '|'
 _HEAD = 1000            # lines that are looked at
 
+def _is_number(text):
+    try: float(text)
+    except ValueError: return False
+    return True
+
 @dataclass
 class Layout:
     "How the lines of a text are laid out."
@@ -157,6 +165,8 @@ def _separator(lines):
             if len(widths) == 1 and max(widths) > most: found, most = separator, max(widths)
         blanks = {len(row) for row in _split(some, None)}
         if found or (len(blanks) == 1 and blanks != {1}): break
+    fields = [field for row in _split(some, None) for field in row]
+    if found == '\t' and len(blanks) == 1 and max(blanks) > most and all(map(_is_number, fields)): return None
     if found == ',' and all(line.count(',') == line.count(', ') for line in lines): return ', '
     return found
 
@@ -164,11 +174,6 @@ def _separator(lines):
 _WORDS = set('''source target src dst from to id ids id1 id2 node nodes node1 node2 u v name label class weight
     user item page author paper head tail start end begin sender receiver follower followee parent child
     origin destination subject object url uri key'''.split())
-
-def _is_number(text):
-    try: float(text)
-    except ValueError: return False
-    return True
 
 def _is_header(first, rows):
     "Is the first row one of names?"
@@ -182,6 +187,7 @@ def _is_header(first, rows):
     return bool(words & _WORDS) and not again
 
 _COMMENT = r'\s*(#\s|#\W*$|%|$)'           # `#love` is a name
+_EXCEL = r'"?sep=.?"?,*$'                  # how a text for Excel may begin
 
 def layout_of(
     lines:list[str], # the first ones, without line ends
@@ -191,10 +197,12 @@ def layout_of(
 ) -> tuple[Layout, list]: # and notes for the user
     "The layout of a text. Raises `ValueError` if there is no row."
     notes, comments = [], 0
-    while comments < len(lines) and re.match(_COMMENT, lines[comments]): comments += 1
-    lines = [re.sub('^\ufeff', '', line) for line in lines[comments:]]
+    lines = [re.sub('^\ufeff', '', line) for line in lines]
+    while comments < len(lines) and re.match(f'{_COMMENT}|{_EXCEL}', lines[comments]): comments += 1
+    lines = lines[comments:]
     if comments: notes.append(f'{counted(comments, "line")} of comments (# or %) before the first row')
     if not lines: refuse(f'{name} has no rows', 'Is it empty, or are all of its lines comments?')
+    if re.match(r'(?i)\*vertices', lines[0]): refuse(f'{name} is a file of Pajek', 'Read it by networkx.read_pajek')
     separator = _separator(lines)
     if separator is None: lines = [line for line in lines if not re.match(_COMMENT, line)]
     rows = _split(lines, separator)
@@ -233,25 +241,11 @@ def _plain_path(db, path, name):
     db.sources[str(path)] = name
     return literal(str(path))
 
-_UNSPLIT = "auto_detect=false, header=false, delim=E'\\x01', quote='', escape='', comment=''"
-
-def _same_line_ends(db, path):
-    "A text whose lines end in one way; a copy of one where a CSV of `\\r\\n` has texts with `\\n` in them."
-    if path.suffix.lower() in ('.gz', '.zst'): return path
-    with open(path, 'rb') as file:
-        if b'\r\n' not in file.read(2**16): return path
-        file.seek(0)
-        while (chunk := file.read(2**20) + file.readline()) and chunk.count(b'\n') == chunk.count(b'\r\n'): pass
-        if not chunk: return path
-        file.seek(0)
-        copy = db.folder/f'lines{len(list(db.folder.iterdir()))}{path.suffix}'
-        with open(copy, 'wb') as out:
-            while chunk := file.read(2**20) + file.readline(): out.write(chunk.replace(b'\r\n', b'\n'))
-    return copy
+_UNSPLIT = "auto_detect=false, header=false, strict_mode=false, delim=E'\\x01', quote='', escape='', comment=''"
 
 def _text_view(db, path, view, header, names):
     "A view of a text, all of whose columns are texts. Returns names, and notes for the user."
-    file = _plain_path(db, _same_line_ends(db, path), str(path))
+    file = _plain_path(db, path, str(path))
     lines = f"read_csv({file}, {_UNSPLIT}, columns={{'line': 'VARCHAR'}})"
     first = [line or '' for line, in db.rows(f'FROM {lines} LIMIT {_HEAD}')]
     layout, notes = layout_of(first, str(path), header, names)
@@ -331,7 +325,7 @@ def _objects(values):
     array[:] = list(values)
     return array
 
-def _text(value): return value.decode(errors='replace') if isinstance(value, bytes) else str(value)
+def _text(value): return value.decode(errors='backslashreplace') if isinstance(value, bytes) else str(value)
 
 def _columns_of(given, what):
     "Names and columns of a table in memory; of pandas with the index, if it has a name."
@@ -339,6 +333,8 @@ def _columns_of(given, what):
     if kind == 'pandas.DataFrame':
         numbers = given.index.nlevels == 1 and given.index.dtype.kind in 'iu'
         is_named = any(name is not None for name in given.index.names)
+        twice = [name for name in given.index.names if name is not None and name in given.columns]
+        if twice: refuse(f'the index of the table of {what} is named {twice[0]!r}, like a column', 'Rename one of them')
         if is_named or (what == 'nodes' and not numbers): given = given.reset_index()
         return given.columns, [given.iloc[:, i].to_numpy() for i in range(given.shape[1])]
     if kind == 'polars.LazyFrame': given = given.collect()
@@ -375,6 +371,11 @@ def _plain_types(relation):
                for name, kind in zip(relation.columns, relation.types)]
     return relation.project(', '.join(columns))
 
+def _is_text(path):
+    "Does a file of an unknown ending hold text?"
+    with open(path, 'rb') as file: start = file.read(4096)
+    return path.suffix.lower() not in ('.gz', '.zst') and not re.search(rb'[\0-\x08\x0e-\x1f]|^\s*<', start)
+
 @patch
 def table(self:Database,
     given:Any, # a path; a DataFrame of pandas or polars, a table of Arrow, a relation of DuckDB, a dict of arrays
@@ -384,13 +385,15 @@ def table(self:Database,
 ) -> Table:
     "A view of a table. Raises `ValueError`, `TypeError`, or `FileNotFoundError`."
     view = f'v{len(self.rows("SHOW TABLES"))}'
-    module, notes, kind = type(given).__module__.split('.')[0].lstrip('_'), [], ''
+    module, notes, is_text = type(given).__module__.split('.')[0].lstrip('_'), [], False
     name = str(given) if isinstance(given, (str, Path)) else f'the table of {what}'
     if isinstance(given, (str, Path)):
         path, kind = Path(given).expanduser(), file_kind(given)
         if not path.is_file(): raise FileNotFoundError(f'there is no file {path}')
-        if kind not in TABLES: refuse(f'{path} is no table', f'Name a file that ends in {", ".join(TABLES)}')
-        if kind in _TEXTS: names, notes = _text_view(self, path, view, header, names)
+        if kind not in TABLES and not _is_text(path):
+            refuse(f'{path} is no table', f'Name a file that ends in {", ".join(TABLES)}')
+        is_text = kind not in _JSON + ('.parquet',)
+        if is_text: names, notes = _text_view(self, path, view, header, names)
         else: names = _file_view(self, path, view)
     elif module == 'duckdb':
         path = self.folder/f'{view}.parquet'
@@ -401,7 +404,7 @@ def table(self:Database,
         names = _alias(self, f'{view}_arrow', view)
     else: names = _memory_view(self, given, view, what)
     types = [row[1] for row in self.rows(f'DESCRIBE FROM {view}')]
-    return Table(view, name, _distinct(names), types, kind in _TEXTS, notes)
+    return Table(view, name, _distinct(names), types, is_text, notes)
 
 @patch
 def inner_table(self:Database,
