@@ -28,8 +28,9 @@ from cluster_gcn_nb.layerwise import (
 from .memory import SLACK, give_back, map_zeros, own_memory, parse_memory, show_memory
 from .ranks import Solo, join, progress_bar
 from .source import as_source
-from .step import (
-    check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, pick_device)
+from cluster_gcn_nb.step import (
+    check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, pick_device,
+    weights_of)
 
 # %% ../nbs/61_inference.ipynb #plan
 _SMALL, _LARGE = 2**23, 2**28       # cost of the blocks that are tried out; bytes for a block where there is room
@@ -197,14 +198,6 @@ class PredictionState:
         if self.folder is not None: (self.folder/name).unlink(missing_ok=True)
 
 # %% ../nbs/61_inference.ipynb #prediction
-def _weights_of(model): # a tensor: their dtype and device are those of the prediction
-    if not isinstance(model, nn.Module):
-        refuse(f'the model should be a torch.nn.Module, not a {type(model).__name__}', 'Make one: GCN(...)', TypeError)
-    weights = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
-    if weights.dtype.itemsize < 4:
-        refuse(f'the weights are {weights.dtype}: predictions are made in 32 bits', 'Convert them: model.float()')
-    return weights
-
 class Prediction(Patched):
     "One prediction: what is known before it begins, and its loop, `run`."
     def __init__(self,
@@ -216,7 +209,7 @@ class Prediction(Patched):
         reserve:int=0, # bytes that the process will need besides
         embeddings:bool=False, # see predict
     ):
-        weights = _weights_of(model)
+        weights = weights_of(model)
         self.model = getattr(model, '_orig_mod', model)             # of a compiled one
         self.dtype = weights.dtype
         self.device = weights.device if device is None else pick_device(str(device))

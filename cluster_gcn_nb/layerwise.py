@@ -368,8 +368,7 @@ class BlockSizes:
         self.tight = True                   # is memory so short that short peaks count?
         self.measured = 2.                  # bytes taken per byte of `cost`, with a quarter more
 
-    def cost(self, entries:int|np.ndarray, rows:int|np.ndarray) -> Any: # of so many, or of arrays of them
-        return entries * self.per_entry + rows * self.per_row
+    def cost(self, entries:Any, rows:Any) -> Any: return entries * self.per_entry + rows * self.per_row
 
     def cost_of(self, start:int, stop:int) -> int:
         return self.cost(int(self.indptr[stop]) - int(self.indptr[start]), stop - start)
