@@ -11,7 +11,7 @@ __all__ = ['RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'is_fi
 
 # %% ../nbs/82_cli.ipynb #imports
 import csv, os, sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
@@ -48,7 +48,7 @@ def spelled(
     names = [name.replace('_', '-'), '--' + name[2:].replace('-', '_')] if word.startswith('--') else []
     return '='.join([next((n for n in names if n in known), name), *value])
 
-def console_command(f):
+def console_command(f:Any):
     "The function; its `command` takes the arguments from the command line. A first one without a name is the graph."
     def command():
         parser = anno_parser(f)
@@ -145,7 +145,7 @@ def open_graph(
     return load_graph(config['graph'], root=config.get('root'), quiet=not is_first(), **options | more)
 
 # %% ../nbs/82_cli.ipynb #graph
-def on_main(f): # `f()`, called by rank 0 if there are several; its truth on all
+def on_main(f:Callable): # `f()`, called by rank 0 if there are several; its truth on all
     from cluster_gcn_nb.ranks import join
     return bool(join().on_first(lambda: [bool(f())])[0])
 
@@ -154,7 +154,7 @@ def say(*text):
     from cluster_gcn_nb.ranks import is_main_process
     if is_main_process(): print(*text, flush=True)
 
-def graph_of_run(config, folder, resume):
+def graph_of_run(config:dict, folder:Path|None, resume:bool):
     "The graph to train on. Tables that are larger than the memory become a store in the folder of the run."
     from cluster_gcn_nb.step import launched
     if resume and config.get('store'): return open_graph(dict(graph=config['store']))
@@ -166,7 +166,7 @@ def graph_of_run(config, folder, resume):
 # %% ../nbs/82_cli.ipynb #run
 def train_run(
     config:dict, # the options of cluster_gcn_train; None: by the graph
-    folder=None, # a `Path` for the results, or None
+    folder:Path|None=None, # for the results
     resume:bool=False, # go on from the checkpoint in `folder`?
 ): # `(model, data, history)`; what was None in `config` is given then
     "Load, partition, batch, train and evaluate as `config` says."
@@ -201,19 +201,19 @@ def train_run(
     clusters = clusters_of(data, config)
     say(clusters.partition if clusters is not data else clusters)
     loader = ClusterLoader(clusters, batch_size=config['batch_size'], shuffle=True)
-    keep = dict(checkpoint=folder/'checkpoint', resume=resume) if folder else {}
+    keep:dict = dict(checkpoint=folder/'checkpoint', resume=resume) if folder else {}
     def begun(run):
         "Only now, with nothing left to be wrong, does this run take the place of an earlier one."
         if folder and not resume and run.epoch == 1:
             for path in (folder/'checkpoint', *folder.glob('checkpoint.*.tables')): path.unlink(missing_ok=True)
             save_config(folder, config | learnt)
     names = 'epochs', 'lr', 'weight_decay', 'device', 'seed', 'schedule', 'patience', 'memory'
-    options = {name: config[name] for name in names}
+    options:dict = {name: config[name] for name in names}
     if config['history'] != 'none': options |= dict(history=config['history'], checkpoint_every=5)   # of tables, too
     history = fit(model, loader, data, callbacks=[begun, report], **options, **keep)
     return model, data, history
 
-def report(run):
+def report(run:Any):
     "Every tenth epoch a line, for those who see no progress bar."
     record = run.history[-1]
     if run.epoch % 10: return
@@ -264,12 +264,12 @@ def cluster_gcn_train(
                        'by --out, or replace the run by --overwrite')
         from cluster_gcn_nb.runs import open_out, resumes
         config = options | all_options(kwargs) | dict(graph=graph_name(graph))
-        if resume: resume = resumes(out, config)
+        if resume: resume = resumes(str(out), config)
         folder = open_out(out)
         finish(folder, config, *train_run(config, folder, resume))
 
 # %% ../nbs/82_cli.ipynb #finish
-def finish(folder, config, model, data, history):
+def finish(folder:Path|None, config:dict, model:Any, data:Any, history:Any):
     "Save a run and say how it went."
     from cluster_gcn_nb.runs import save_run
     if folder and history:
@@ -284,20 +284,20 @@ def finish(folder, config, model, data, history):
 # %% ../nbs/82_cli.ipynb #predict
 def columns_of(
     path:str, # of a table
-    header=None, # see table_options
+    header:str|None=None, # see table_options
     expected:str='', # one of them, perhaps
 ) -> list: # their names
     from cluster_gcn_nb.tables import Database
     has_header = None if header is None else header == 'yes'
     with Database() as db: return db.table(path, 'nodes', has_header, {expected}).columns
 
-def with_known_label(config):
+def with_known_label(config:dict):
     "The options of tables, without a column of labels that the table of nodes does not have."
     label = config.get('label')
     if label is None or label in columns_of(config['nodes'], config.get('header'), label): return config
     return config | dict(label=None)
 
-def other_graph(config, given):
+def other_graph(config:dict, given:dict):
     "The options of a graph that is not the run's: those given; of tables, besides these, those of the run."
     names = 'graph', 'nodes', 'id', 'label', 'src', 'dst', 'weight', 'directed', 'header'
     found = {name: config[name] for name in names if config.get(name)}
@@ -306,12 +306,12 @@ def other_graph(config, given):
     if not found.get('nodes'): return dict(graph=found['graph']) | given
     return found if 'label' in given else with_known_label(found)
 
-def as_trained(config):
+def as_trained(config:dict):
     "Arguments of load_graph that give tables the features of a run: of the same names, scaled by the same numbers."
     names, scaling = config.get('feature_names'), config.get('feature_scaling')
-    return dict(features=names, scaling=dict(zip(names, scaling))) if scaling else {}
+    return dict(features=names, scaling=dict(zip(names or (), scaling))) if scaling else {}
 
-def same_graph(config, **limits):
+def same_graph(config:dict, **limits):
     "The graph of a run. Where its tables have changed, chance would call other nodes training nodes: no split then."
     from cluster_gcn_nb.runs import split_id
     from cluster_gcn_nb.step import labels_of
@@ -323,7 +323,7 @@ def same_graph(config, **limits):
     say('the tables are not those of the training any more: they are read without its split')
     return open_graph(config, **limits | dict(overwrite=True), split=False, **as_trained(config))
 
-def graph_to_predict(run, config, graph, root, tables, **limits):
+def graph_to_predict(run:str, config:dict, graph:str|None, root:str|None, tables:dict, **limits):
     "The run's own graph, or another one."
     from cluster_gcn_nb.step import labels_of
     if graph is None and 'graph' not in config:

@@ -253,7 +253,7 @@ def _times(rows, table):
     return spmm(rows.to(table.dtype), table).to(rows.dtype)
 
 # %% ../nbs/64_histories.ipynb #histories
-def table_dtype(precision, model):
+def table_dtype(precision:str, model:nn.Module) -> torch.dtype:
     "The type of the tables' numbers. Raises `ValueError`."
     types = dict(float32=float_type(model), bfloat16=torch.bfloat16, float16=torch.float16)
     if precision not in types:
@@ -312,11 +312,10 @@ class Histories(Patched):
                 refuse(problem, 'Or train with history=None')
         self.clear()
 
-    def table(self, name, width):
+    def table(self, name:str, width:int) -> Tensor: # [num_nodes, width]
         "The table of this name; made when it is first used."
         if name not in self.tables:
-            in_memory = self.folder is None or self.device.type != 'cpu'
-            file = None if in_memory else self.folder/name
+            file = None if self.folder is None or self.device.type != 'cpu' else self.folder/name
             self.tables[name] = open_table((self.num_nodes, width), self.dtype, file, self.device)
         return self.tables[name]
 

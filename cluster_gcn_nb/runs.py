@@ -160,7 +160,7 @@ SETTINGS = dict(
 def settings_for(
     name:str, # of the graph
     num_nodes:int, # of the graph
-    num_parts:int=None, # clusters that it has or shall have
+    num_parts:int|None=None, # clusters that it has or shall have
 ) -> dict: # of options
     "Those of a dataset. For other graphs, clusters of 300 nodes, an eighth of them in a batch, at most 10,000 nodes."
     if name in SETTINGS: return SETTINGS[name]
@@ -204,7 +204,7 @@ def clusters_of(
 
 # %% ../nbs/80_runs.ipynb #same-run
 def resumes(
-    folder, # of the earlier run
+    folder:str|Path, # of the earlier run
     config:dict, # of this one; what is None there is taken from the earlier one
 ):
     "Is there a run to resume? `ValueError` if it has other options (but for epochs, and where it runs)."
@@ -243,7 +243,7 @@ def _change(before, now):
         if not np.allclose(new, old, rtol=1e-5, atol=1e-5 * abs(old[1])): return f'feature {name!r} has other numbers'
 
 def check_unchanged(
-    folder, # of the earlier run
+    folder:str|Path|None, # of the earlier run
     now:dict, # of the graph: see learnt_from
 ):
     "Raise a `ValueError` if weights of that run would be wrong for the graph: it has other classes, features or split."

@@ -244,7 +244,7 @@ def _first_other(model, graph, key):
 
 def check_class_names(
     model:nn.Module, # perhaps with `class_names`, which fit and load_run set
-    graph, # a `Data`, a ClusterData or a ClusterStore, perhaps with `class_names`
+    graph:Data|Any, # a `Data`, a ClusterData or a ClusterStore, perhaps with `class_names`
 ):
     "Raise a `ValueError` if a class has another number in the graph than in training. Names may be unknown."
     other = _first_other(model, graph, 'class_names')
@@ -255,7 +255,7 @@ def check_class_names(
 
 def check_feature_names(
     model:nn.Module, # perhaps with `feature_names`, which fit and load_run set
-    graph, # a `Data`, a ClusterData or a ClusterStore, perhaps with `feature_names`
+    graph:Data|Any, # a `Data`, a ClusterData or a ClusterStore, perhaps with `feature_names`
 ):
     "Raise a `ValueError` if a feature has another place in the graph than in training. Names may be unknown."
     other = _first_other(model, graph, 'feature_names')

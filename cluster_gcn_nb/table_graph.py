@@ -48,7 +48,7 @@ class TableGraph(Patched):
 
 # %% ../nbs/15_table_graph.ipynb #open-tables
 @patch
-def open_tables(self:TableGraph, edges, nodes):
+def open_tables(self:TableGraph, edges:Any, nodes:Any):
     "Make both tables known to the database, and choose the columns of the ends and of the ids."
     c = self.columns
     self.edges = self.db.table(edges, 'edges', c.header, {c.src, c.dst, c.weight})
@@ -112,7 +112,7 @@ def starts_with_row(self:TableGraph):
     return bool(is_unsure) and self.count_listed([self.src, self.dst]) == 2
 
 @patch
-def count_listed(self:TableGraph, ends):
+def count_listed(self:TableGraph, ends:list):
     "How many of some ends of edges are ids in the table of nodes?"
     names = ', '.join(map(literal, ends))
     ids = f'SELECT {self.nodes.sql(self.id_name)}::VARCHAR AS id FROM {self.nodes.view}'
@@ -206,7 +206,7 @@ def number_edges(self:TableGraph):
     self.report_edges(*counts, unknown)
 
 @patch
-def number_of(self:TableGraph, end, column):
+def number_of(self:TableGraph, end:str, column:str):
     "In SQL, the number of a node that an edge names: NULL if it is unknown, -1 where there is none. And a join for it."
     name, kind = as_id(self.edges, column)
     name = name.replace(self.edges.sql(column), f'edges.{self.edges.sql(column)}')
@@ -235,7 +235,7 @@ def weights(self:TableGraph):
 
 # %% ../nbs/15_table_graph.ipynb #report-edges
 @patch
-def report_edges(self:TableGraph, rows, missing, unknown, loops, strangers):
+def report_edges(self:TableGraph, rows:int, missing:int, unknown:int, loops:int, strangers:Any):
     "Say what became of the rows. Raises `ValueError` if no edge is left."
     proper = rows - missing - unknown - loops
     if not proper: refuse(*self.no_edge(rows, unknown))
@@ -266,7 +266,7 @@ def count_linked(self:TableGraph):
     return int(linked.sum())
 
 @patch
-def unknown_ends(self:TableGraph, numbers, joins):
+def unknown_ends(self:TableGraph, numbers:Any, joins:Any):
     "The first ends of edges that are no nodes."
     found = []
     for number, join, column in zip(numbers, joins, (self.src, self.dst)):
@@ -275,7 +275,7 @@ def unknown_ends(self:TableGraph, numbers, joins):
     return [end for end, in found]
 
 @patch
-def alike(self:TableGraph, ends):
+def alike(self:TableGraph, ends:Any):
     "One of some unknown ends, and the id that a person would take for the same; None if there is none."
     words = ', '.join(f'({literal(end)})' for end in ends)
     for same in ('lower(trim({}))', 'TRY_CAST({} AS DOUBLE)'):
@@ -284,14 +284,14 @@ def alike(self:TableGraph, ends):
         if found: return found[0]
 
 @patch
-def stranger(self:TableGraph, ends):
+def stranger(self:TableGraph, ends:Any):
     "An example of unknown ends; one that has an explanation, if there is one."
     same = self.alike(ends)
     if same is None: return repr(ends[0][:60])
     return f'{same[0][:60]!r} (there is a node {same[1]!r}: write both in one way)'
 
 @patch
-def no_edge(self:TableGraph, rows, unknown):
+def no_edge(self:TableGraph, rows:int, unknown:int):
     "Why no edge is left, with examples, and what to do."
     advice = 'Name the columns: src and dst of the edges, id of the nodes'
     if not unknown: return f'{self.edges.source} has no edge between two nodes in its {counted(rows, "row")}', advice
