@@ -192,7 +192,7 @@ def train_run(
     if config['nodes']: config['label'] = labels.get('label_name')
     num_classes = count_classes(labels)
     learnt = learnt_from(labels, data.num_features, num_classes)
-    if resume: check_unchanged(folder, learnt)
+    if resume: check_unchanged(str(folder), learnt)
     say(f"{config['graph']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, "
         f"{data.num_features:,} features, {num_classes} classes")
     with torch.random.fork_rng([]):

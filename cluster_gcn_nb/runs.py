@@ -243,7 +243,7 @@ def _change(before, now):
         if not np.allclose(new, old, rtol=1e-5, atol=1e-5 * abs(old[1])): return f'feature {name!r} has other numbers'
 
 def check_unchanged(
-    folder:str|Path|None, # of the earlier run
+    folder:str|Path, # of the earlier run
     now:dict, # of the graph: see learnt_from
 ):
     "Raise a `ValueError` if weights of that run would be wrong for the graph: it has other classes, features or split."
