@@ -145,5 +145,6 @@ def load_graph(
         if store is None:
             refuse(f'memory={memory} is too little for a graph of {tables.num_nodes:,} nodes in memory',
                    'Name a folder for a ClusterStore: store=...')
+        if tables.features: tables.write_features()
         if budget: db.execute(f"SET memory_limit = '{max(budget // 2**23, 32)}MiB'")        # the rest is for sorting
         return _store_tables(tables, store, num_parts, buffers, overwrite)
