@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MASKS', 'open_locked', 'leftovers', 'sweep', 'disk_errors', 'small_disk', 'atomic_write', 'all_or_nothing',
-           'temporary_folder', 'atomic_folder', 'new_array', 'map_privately', 'refuse', 'file_start', 'check_zstd',
-           'data_root']
+           'temporary_folder', 'atomic_folder', 'new_array', 'map_privately', 'refuse', 'gzip_errors', 'file_start',
+           'check_zstd', 'data_root']
 
 # %% ../nbs/00_core.ipynb #imports
 import ctypes, errno, gzip, math, mmap, os, re, secrets, shutil, stat, sys, tempfile, zlib
@@ -263,6 +263,15 @@ def refuse(
 # %% ../nbs/00_core.ipynb #packed
 _PACKED = {'gzip': rb'\x1f\x8b', 'zstd': rb'\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18'}      # how such files begin
 
+@contextmanager
+def gzip_errors(
+    path:str|Path, # of a file that is decompressed
+) -> Iterator[None]:
+    "Errors of gzip are a `ValueError` that names the file."
+    try: yield
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        refuse(f'{path} is cut off, or damaged', 'Copy or download it again')
+
 def file_start(
     path:str|Path, # of a file
 ) -> tuple[str, bytes]: # 'gzip', 'zstd' or 'none'; up to 4,096 bytes, decompressed if that is 'gzip', without a BOM
@@ -270,9 +279,7 @@ def file_start(
     with open(path, 'rb') as file: start = file.read(4096)
     packed = next((name for name, pattern in _PACKED.items() if re.match(pattern, start)), 'none')
     if packed == 'gzip':
-        try: start = gzip.open(path).read(4096)
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            refuse(f'{path} is cut off, or damaged', 'Copy or download it again')
+        with gzip_errors(path), gzip.open(path) as file: start = file.read(4096)
     return packed, start.removeprefix(b'\xef\xbb\xbf')
 
 # %% ../nbs/00_core.ipynb #zstd

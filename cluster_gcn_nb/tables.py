@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import numpy as np
 from fastcore.basics import patch
-from .core import Patched, check_zstd, file_start, refuse, temporary_folder
+from .core import Patched, check_zstd, file_start, gzip_errors, refuse, temporary_folder
 
 # %% ../nbs/12_tables.ipynb #errors
 @contextmanager
@@ -269,35 +269,41 @@ def _plain_path(db, path, name):
 ARROW = rb'ARROW1|FEA1|\xff\xff\xff\xff[\s\S]{4}\x10\0\0\0'                                 # files, and a stream
 READ_ARROW = 'Save it as Parquet, or give the table that pyarrow reads from it (feather.read_table, ipc.open_stream)'
 
-def _format_of(path):
+_AS_LINES = "auto_detect=false, header=false, strict_mode=false, delim=E'\\x01', quote='', escape='', comment=''"
+
+def _first_lines(db, path, packed, count):
+    "The first lines of a text, without their ends."
+    file = f"{_plain_path(db, path, str(path))}, compression='{packed}'"
+    rows = f"read_csv({file}, {_AS_LINES}, columns={{'line': 'VARCHAR'}})"
+    return [line or '' for line, in db.rows(f'FROM {rows} LIMIT {count}')]
+
+def _format_of(db, path):
     "'text', 'json' or 'parquet', and the compression. Raises `ValueError` if a file is none of them."
     packed, start = file_start(path)
     kind = file_kind(path)
+    if packed == 'zstd':                                    # its first line, which DuckDB unpacks
+        check_zstd(path)
+        start = (_first_lines(db, path, packed, 1) or [''])[0].encode()
     if re.match(ARROW, start): refuse(f'{path} is a table of Arrow', READ_ARROW)
-    if start.startswith(b'PAR1') and packed == 'gzip': refuse(f'{path} is Parquet within gzip', 'Unpack it: gunzip')
+    if start.startswith(b'PAR1') and packed != 'none': refuse(f'{path} is compressed Parquet', 'Decompress it')
     if start.startswith(b'PAR1') or kind == '.parquet': return 'parquet', packed
     if re.match(rb'\s*(\{\s*"|\[\s*\{)', start) or kind in _JSON: return 'json', packed
-    is_binary = packed != 'zstd' and re.search(rb'[\0-\x08\x0e-\x1f]|^\s*<', start)
+    is_binary = re.search(rb'[\0-\x08\x0e-\x1f]|^\s*<', start)
     if is_binary and kind not in TABLES: refuse(f'{path} is no table', f'Name a file that ends in {", ".join(TABLES)}')
     return 'text', packed
 
 # %% ../nbs/12_tables.ipynb #rows
-_AS_LINES = "auto_detect=false, header=false, strict_mode=false, delim=E'\\x01', quote='', escape='', comment=''"
-_AS_ROWS = "auto_detect=false, header=false, strict_mode=true, comment=''"
 _LINE_END = rb'\r\n|\r|\n'
-
-def _texts(width): # columns of a CSV, for DuckDB
-    return '{' + ', '.join(f"'c{i}': 'VARCHAR'" for i in range(width)) + '}'
 
 def _first_line_end(db, path, packed, layout):
     "A copy without header if the first line end of a text is not that of its rows, else None; and lines to skip."
     if packed == 'zstd': return None, layout.skip
-    with (gzip.open if packed == 'gzip' else open)(path, 'rb') as file:
+    with gzip_errors(path), (gzip.open if packed == 'gzip' else open)(path, 'rb') as file:
         start = file.read(2**16).rstrip(b'\r')
         ends = list(re.finditer(_LINE_END, start))
         of_rows = re.findall(_LINE_END, re.sub(rb'"[^"]*("|\Z)', b'', start))
-        if not of_rows or ends[0][0] == of_rows[-1]: return None, layout.skip
         skip = layout.skip + sum(name.count('\n') for name in layout.names or [])
+        if not of_rows or len(ends) < skip or ends[0][0] == of_rows[-1]: return None, layout.skip
         file.seek(ends[skip - 1].end() if skip else 0)
         copy = db.folder/f'rows{len(list(db.folder.iterdir()))}'
         with open(copy, 'wb') as out:
@@ -305,24 +311,26 @@ def _first_line_end(db, path, packed, layout):
             shutil.copyfileobj(file, out)
     return copy, max(skip, 1)
 
+def _cells(file, separator, quote, skip, width):
+    "The rows of a text in SQL, as DuckDB's reader of CSV splits them."
+    columns = ', '.join(f"'c{i}': 'VARCHAR'" for i in range(width))
+    return f"""read_csv({file}, auto_detect=false, header=false, strict_mode=true, delim={literal(separator)},
+               quote='{quote}', escape='{quote}', comment='', skip={skip}, columns={{{columns}}})"""
+
 def _csv_rows(db, path, packed, layout):
-    "The rows of a text in SQL, by DuckDB's reader of CSV."
+    "The rows of a text in SQL whose columns are separated by commas and the like."
     copy, skip = _first_line_end(db, path, packed, layout)
     file = f"{_plain_path(db, copy or path, str(path))}, compression='{'none' if copy else packed}'"
-    return f"""read_csv({file}, {_AS_ROWS}, delim={literal(layout.separator)}, quote='"', escape='"', skip={skip},
-               columns={_texts(layout.width)})"""
+    return _cells(file, layout.separator, '"', skip, layout.width)
 
-def _single_blanks(db, file, layout):
-    "The rows of a text in SQL, by DuckDB's reader of CSV, if one blank separates columns throughout; else None."
-    rows = f"""read_csv({file}, {_AS_ROWS}, delim=' ', quote='', escape='', skip={layout.skip},
-               columns={_texts(layout.width)})"""
+def _blank_rows(db, path, packed, layout):
+    "The rows of a text in SQL whose columns are separated by blanks and tabs."
+    file = f"{_plain_path(db, path, str(path))}, compression='{packed}'"
+    rows = _cells(file, ' ', '', layout.skip, layout.width)
     odd = [f"c{i} IS NULL OR contains(c{i}, E'\\t')" for i in range(layout.width)]
     odd.append("c0[1] IN ('#', '%')")
-    with suppress(ValueError):                                              # rows of other widths
+    with suppress(ValueError):                              # some row has another number of blanks
         if not db.rows(f'SELECT 1 FROM {rows} WHERE {" OR ".join(odd)} LIMIT 1'): return rows
-
-def _blank_rows(db, file, layout, path):
-    "The rows of a text in SQL whose columns are separated by blanks and tabs."
     rows = f"read_csv({file}, {_AS_LINES}, skip={layout.skip}, columns={{'line': 'VARCHAR'}})"
     fields = ', '.join(f'f[{i + 1}] AS c{i}' for i in range(layout.width))
     source = literal(str(path)).replace(chr(10), ' ')
@@ -336,13 +344,9 @@ def _blank_rows(db, file, layout, path):
 # %% ../nbs/12_tables.ipynb #text
 def _text_view(db, path, packed, view, header, names):
     "A view of a text, all of whose columns are texts. Returns names, and notes for the user."
-    file = f"{_plain_path(db, path, str(path))}, compression='{packed}'"
-    lines = f"read_csv({file}, {_AS_LINES}, columns={{'line': 'VARCHAR'}})"
-    first = [line or '' for line, in db.rows(f'FROM {lines} LIMIT {_HEAD}')]
-    layout, notes = layout_of(first, str(path), header, names)
-    if layout.separator: rows = _csv_rows(db, path, packed, layout)
-    else: rows = _single_blanks(db, file, layout) or _blank_rows(db, file, layout, path)
-    db.execute(f'CREATE VIEW {view} AS FROM {rows}')
+    layout, notes = layout_of(_first_lines(db, path, packed, _HEAD), str(path), header, names)
+    rows_of = _csv_rows if layout.separator else _blank_rows
+    db.execute(f'CREATE VIEW {view} AS FROM {rows_of(db, path, packed, layout)}')
     return _distinct(layout.names or [''] * layout.width), notes
 
 def _distinct(names):
@@ -469,8 +473,7 @@ def table(self:Database,
     if isinstance(given, (str, Path)):
         path = Path(given).expanduser()
         if not path.is_file(): raise FileNotFoundError(f'there is no file {path}')
-        kind, packed = _format_of(path)
-        if packed == 'zstd': check_zstd(path)
+        kind, packed = _format_of(self, path)
         is_text = kind == 'text'
         if is_text: names, notes = _text_view(self, path, packed, view, header, names)
         else: names = _file_view(self, path, view, kind, packed)
