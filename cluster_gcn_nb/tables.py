@@ -221,7 +221,7 @@ def layout_of(
     if comments: notes.append(f'{counted(comments, "line")} of comments (# or %) before the first row')
     if not lines: refuse(f'{name} has no rows', 'Is it empty, or are all of its lines comments?')
     if re.match(r'(?i)\*vertices', lines[0]): refuse(f'{name} is a file of Pajek', 'Read it by networkx.read_pajek')
-    if re.search(r"\{'.*\}\s*$", lines[0]):
+    if all(re.search(r"\{('.*)?\}\s*$", line) for line in lines) and "{'" in ''.join(lines):
         refuse(f'{name} has attributes of edges in braces, like networkx.write_edgelist',
                "Write it by networkx.write_weighted_edgelist, or with data=['weight'] or data=False")
     separator = _separator(lines)
@@ -268,7 +268,6 @@ def _plain_path(db, path, name):
 # %% ../nbs/12_tables.ipynb #format
 ARROW = rb'ARROW1|FEA1|\xff\xff\xff\xff[\s\S]{4}\x10\0\0\0'                                 # files, and a stream
 READ_ARROW = 'Save it as Parquet, or give the table that pyarrow reads from it (feather.read_table, ipc.open_stream)'
-
 _AS_LINES = "auto_detect=false, header=false, strict_mode=false, delim=E'\\x01', quote='', escape='', comment=''"
 
 def _first_lines(db, path, packed, count):
@@ -325,18 +324,19 @@ def _csv_rows(db, path, packed, layout):
 
 def _blank_rows(db, path, packed, layout):
     "The rows of a text in SQL whose columns are separated by blanks and tabs."
-    file = f"{_plain_path(db, path, str(path))}, compression='{packed}'"
-    rows = _cells(file, ' ', '', layout.skip, layout.width)
-    odd = [f"c{i} IS NULL OR contains(c{i}, E'\\t')" for i in range(layout.width)]
-    odd.append("c0[1] IN ('#', '%')")
-    with suppress(ValueError):                              # some row has another number of blanks
-        if not db.rows(f'SELECT 1 FROM {rows} WHERE {" OR ".join(odd)} LIMIT 1'): return rows
+    place = _plain_path(db, path, str(path))
+    file = f"{place}, compression='{packed}'"
+    cells = [f'c{i}' for i in range(layout.width)]
+    odd = [f"{cell} IS NULL OR contains({cell}, E'\\t')" for cell in cells] + ["c0[1] IN ('#', '%')"]
+    for after in [], [f'c{layout.width} IS NOT NULL']:      # in lists of KONECT, rows end with a blank
+        rows = _cells(file, ' ', '', layout.skip, len(cells + after))
+        with suppress(ValueError):                          # some row has another number of blanks
+            if not db.rows(f'SELECT 1 FROM {rows} WHERE {" OR ".join(odd + after)} LIMIT 1'):
+                return f'(SELECT {", ".join(cells)} FROM {rows})'
     rows = f"read_csv({file}, {_AS_LINES}, skip={layout.skip}, columns={{'line': 'VARCHAR'}})"
     fields = ', '.join(f'f[{i + 1}] AS c{i}' for i in range(layout.width))
-    source = literal(str(path)).replace(chr(10), ' ')
     wrong = ("error('CSV Error on Line: 0\n Original Line: ' || l || "
-             f"'\n Expected Number of Columns: {layout.width} Found: ' || len(f) || ' file = ' || {source})")
-    db.sources[str(path)] = str(path)
+             f"'\n Expected Number of Columns: {layout.width} Found: ' || len(f) || ' file = ' || {place})")
     return f"""(SELECT {fields} FROM (SELECT CASE WHEN len(f) = {layout.width} THEN f ELSE {wrong} END AS f FROM (
                 SELECT trim(line, E' \\t\\r') AS l, regexp_split_to_array(l, '[ \\t]+') AS f FROM {rows}
                 WHERE NOT regexp_matches(line, {literal('^' + _COMMENT)}))))"""
