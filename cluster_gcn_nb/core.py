@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['MASKS', 'open_locked', 'leftovers', 'sweep', 'disk_errors', 'small_disk', 'atomic_write', 'all_or_nothing',
-           'temporary_folder', 'atomic_folder', 'new_array', 'map_privately', 'refuse', 'data_root']
+           'temporary_folder', 'atomic_folder', 'new_array', 'map_privately', 'refuse', 'gzip_errors', 'file_start',
+           'check_zstd', 'data_root']
 
 # %% ../nbs/00_core.ipynb #imports
-import ctypes, errno, math, mmap, os, re, secrets, shutil, stat, sys, tempfile
+import ctypes, errno, gzip, math, mmap, os, re, secrets, shutil, stat, sys, tempfile, zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from contextvars import ContextVar
@@ -258,6 +259,68 @@ def refuse(
 ) -> NoReturn:
     "Raise an error of two sentences."
     raise kind(f'{problem}. {advice}') from None
+
+# %% ../nbs/00_core.ipynb #packed
+_PACKED = {'gzip': rb'\x1f\x8b', 'zstd': rb'\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18'}      # how such files begin
+
+@contextmanager
+def gzip_errors(
+    path:str|Path, # of a file that is decompressed
+) -> Iterator[None]:
+    "Errors of gzip are a `ValueError` that names the file."
+    try: yield
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        refuse(f'{path} is cut off, or damaged', 'Copy or download it again')
+
+def file_start(
+    path:str|Path, # of a file
+) -> tuple[str, bytes]: # 'gzip', 'zstd' or 'none'; up to 4,096 bytes, decompressed if that is 'gzip', without a BOM
+    "How a file is compressed, and how it begins. Raises `ValueError` if gzip's data are damaged there."
+    with open(path, 'rb') as file: start = file.read(4096)
+    packed = next((name for name, pattern in _PACKED.items() if re.match(pattern, start)), 'none')
+    if packed == 'gzip':
+        with gzip_errors(path), gzip.open(path) as file: start = file.read(4096)
+    return packed, start.removeprefix(b'\xef\xbb\xbf')
+
+# %% ../nbs/00_core.ipynb #zstd
+def _number(file, size):
+    "A little-endian integer of some bytes. Raises `EOFError` if the file ends before."
+    found = file.read(size)
+    if len(found) < size: raise EOFError
+    return int.from_bytes(found, 'little')
+
+def _pass_frame(file):
+    "Go to the end of a frame of Zstandard; by the field names of RFC 8878, section 3.1."
+    magic = _number(file, 4)
+    if magic & ~15 == 0x184D2A50:                           # a skippable frame
+        file.seek(_number(file, 4), 1)
+        return
+    if magic != 0xFD2FB528: raise ValueError
+    descriptor = _number(file, 1)
+    single_segment = descriptor >> 5 & 1
+    window_size = 0 if single_segment else 1
+    dictionary_size = (0, 1, 2, 4)[descriptor & 3]
+    content_size = (single_segment, 2, 4, 8)[descriptor >> 6]
+    file.seek(window_size + dictionary_size + content_size, 1)
+    last_block = 0
+    while not last_block:
+        header = _number(file, 3)
+        last_block, kind, size = header & 1, header >> 1 & 3, header >> 3
+        if kind == 3: raise ValueError                      # reserved
+        file.seek(1 if kind == 1 else size, 1)              # 1: one byte, repeated
+    if descriptor & 4: file.seek(4, 1)                      # checksum
+
+def check_zstd(
+    path:Path, # of a file compressed by Zstandard
+):
+    "Raise a `ValueError` if the last frame is incomplete, or a header damaged. Content and checksums are not checked."
+    size = path.stat().st_size
+    with open(path, 'rb', buffering=0) as file:
+        try:
+            while file.tell() < size: _pass_frame(file)
+        except EOFError: file.seek(size + 1)
+        except ValueError: refuse(f'{path} is damaged: a header of Zstandard is wrong', 'Copy or download it again')
+        if file.tell() > size: refuse(f'{path} is cut off within a frame of Zstandard', 'Copy or download it again')
 
 # %% ../nbs/00_core.ipynb #masks
 MASKS = 'train_mask', 'val_mask', 'test_mask'

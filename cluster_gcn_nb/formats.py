@@ -19,6 +19,7 @@ import numpy as np
 import scipy.io
 import scipy.sparse as sp
 from .core import refuse
+from .tables import ARROW, READ_ARROW
 
 # %% ../nbs/13_formats.ipynb #raw
 @dataclass(repr=False)
@@ -80,28 +81,30 @@ def file_errors(
         if _is_of_disk(error) or isinstance(error, ImportError): raise
         problem = str(error)
         if type(error) is not ValueError:
-            reason = ' '.join(problem.split())[:200]
-            problem = f'the file is damaged, or of another format ({type(error).__name__}: {reason})'
+            reason = ' '.join(f'{type(error).__name__}: {problem}'.split())[:200]
+            problem = f'the file is damaged, or of another format ({reason})'
+            if Path(path).is_file() and not Path(path).stat().st_size: problem = 'the file is empty. Is it complete?'
         raise ValueError(f'{path}: {problem}') from None
 
 # %% ../nbs/13_formats.ipynb #kinds
 KINDS = {                                       # how a file begins, and the words for it
     'matrixmarket': (rb'(?i)%%MatrixMarket', 'a matrix of MatrixMarket (.mtx)'),
     'gzip': (rb'\x1f\x8b', 'a file compressed by gzip (.gz)'),
-    'zstd': (rb'\x28\xb5\x2f\xfd', 'a file compressed by Zstandard (.zst)'),
+    'zstd': (rb'\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18', 'a file compressed by Zstandard (.zst)'),
     'bzip2': (rb'BZh\d1AY&SY', 'a file compressed by bzip2 (.bz2)'),
     'xz': (rb'\xfd7zXZ\0', 'a file compressed by xz (.xz)'),
     'zip': (rb'PK(\x03\x04|\x05\x06)', 'an archive (.zip)'),
     'npy': (rb'\x93NUMPY', 'one array of NumPy (.npy)'),
     'parquet': (rb'PAR1', 'a table in Parquet'),
-    'arrow': (rb'ARROW1', 'a table of Arrow'),
+    'arrow': (ARROW, 'a table of Arrow'),
     'hdf5': (rb'\x89HDF\r\n\x1a\n', 'a file in HDF5'),
     'sqlite': (rb'SQLite format 3\0', 'a database of SQLite'),
     'pickle': (rb'\x80[\x02-\x05]', 'pickled objects of Python'),
     'utf-16': (rb'\xff\xfe|\xfe\xff', 'text in UTF-16'),
     'binary': (rb'(?s).*[\x00-\x08\x0e-\x1a\x1c-\x1f]', 'neither text nor a known format'),
     'html': (rb'(?i)\s*<(!doctype html|html)', 'a web page (HTML)'),
-    'xml': (rb'(?i)\s*<(\?xml|graphml|gexf)', 'XML'),
+    'gexf': (rb'(?is)\s*(<\?xml.*?\?>\s*)?(<!--.*?-->\s*)*<gexf', 'a graph in GEXF'),
+    'xml': (rb'(?i)\s*<(\?xml|graphml)', 'XML'),
     'gml': (rb'(?i)\s*((creator|version|comment|#)[^\n]*\n\s*)*graph\s*\[', 'a graph in GML'),
     'json': (rb'\s*(\{\s*["}]|\[\s*[\[\]{"\d-])', 'JSON'),
     'empty': (rb'\s*\Z', 'an empty file'),
@@ -447,12 +450,18 @@ ENDINGS = {                                     # what a file with this ending m
     '.gml': (['gml'], _read_gml),
 }
 
+_ADVICE = {
+    'arrow': READ_ARROW,
+    'gexf': 'Give the graph that networkx.read_gexf reads, or write it by networkx.write_graphml',
+}
+
 def _reader(path):
     "The reader for a file, by its content and its ending."
     ending = Path(path.stem if path.suffix.lower() == '.gz' else path.name).suffix.lower()
     kind = looks_like(path, inside=True)
     if kind in _READERS: return _READERS[kind]
     looks = f'{path} looks like {KINDS[kind][1]}'
+    if kind in _ADVICE: refuse(looks, _ADVICE[kind])
     if ending not in ENDINGS: refuse(looks, f'Name a table, or a file that ends in {", ".join(ENDINGS)}')
     kinds, reader = ENDINGS[ending]
     if kind not in kinds: refuse(f'{looks}, not like {KINDS[kinds[0]][1]}', 'Check what wrote it')

@@ -18,7 +18,7 @@ from .columns import (INTEGERS, LABELS, MOST, SPLITS, Columns, Feature, Labels, 
                                     choose_weight, columns_at_once, named_like, some, useful_columns)
 from .core import MASKS, Patched, refuse
 from .formats import ENDINGS, RawGraph, looks_like, read_graph
-from .tables import TABLES, Database, counted, file_kind, literal
+from .tables import Database, counted, file_kind, literal
 
 # %% ../nbs/15_table_graph.ipynb #ids
 class TableGraph(Patched):
@@ -449,9 +449,8 @@ def open_file(
     "A file as read_tables takes it. Raises `ValueError` or `OSError`."
     path = Path(path)
     kind, looks = file_kind(path), looks_like(path, inside=True)
-    is_table = kind in TABLES and looks in ('text', 'json', 'parquet', 'zstd')
-    is_text = kind not in ENDINGS and looks == 'text'                           # `out.zachary` of KONECT
-    return path if is_table or is_text else read_graph(path)
+    is_table = kind not in ENDINGS and looks in ('text', 'json', 'parquet', 'zstd')
+    return path if is_table else read_graph(path)
 
 def read_tables(
     db:Database, # open
