@@ -127,7 +127,7 @@ def number_nodes(self:TableGraph):
         self.db.execute(f'CREATE TABLE ids AS SELECT i::INTEGER AS number, i AS id, i AS row FROM range({n}) AS r(i)')
     else:
         kind = self.nodes_of_table() if self.nodes else self.nodes_of_edges()
-        if kind == 'VARCHAR' and self.are_texts_of_file() and self.are_integers(): kind = 'BIGINT'
+        if kind == 'VARCHAR' and self.are_integers(): kind = 'BIGINT'
         self.db.execute(f"""CREATE TABLE ids AS SELECT (row_number() OVER (ORDER BY id) - 1)::INTEGER AS number, id, row
                             FROM (SELECT id::{kind} AS id, row FROM named) ORDER BY id""")
         self.db.execute('DROP TABLE named')
@@ -141,15 +141,11 @@ def number_nodes(self:TableGraph):
     self.report.append(f'nodes: {self.num_nodes:,}, {where}, {numbered}')
 
 @patch
-def are_texts_of_file(self:TableGraph):
-    "Were the ids read as text, or are they large integers? Integers may be among them."
-    table, names = (self.nodes, [self.id_name]) if self.nodes else (self.edges, [self.src, self.dst])
-    return table.is_text or all(table.type(name) in INTEGERS | {'UHUGEINT'} for name in names)
-
-@patch
 def are_integers(self:TableGraph):
-    "Are all ids written as integers are?"
-    return self.db.value("SELECT bool_and(regexp_full_match(id, '0|-?[1-9][0-9]{0,17}')) FROM named")
+    "Are all ids written as integers are, in a text, or in columns of integers of which some are large?"
+    table, names = (self.nodes, [self.id_name]) if self.nodes else (self.edges, [self.src, self.dst])
+    may_be = table.is_text or all(table.type(name) in INTEGERS | {'UHUGEINT'} for name in names)
+    return may_be and self.db.value("SELECT bool_and(regexp_full_match(id, '0|-?[1-9][0-9]{0,17}')) FROM named")
 
 @patch
 def nodes_of_edges(self:TableGraph):
