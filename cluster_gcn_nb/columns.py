@@ -157,13 +157,13 @@ def check_edges(
 ):
     "Raise a `ValueError` for a table of nodes, or a matrix."
     if src.lower() in STARTS and dst.lower() in ENDS: return
-    advice = f'if its rows are edges, say so: src={src!r} and dst={dst!r} (in a shell: --src and --dst)'
+    advice = f'or, if its rows are edges, say src={src!r} and dst={dst!r} (in a shell: --src and --dst)'
     if _is_matrix(db, table):
-        refuse(f'{table.source} looks like a square matrix', f'Write it by scipy.io.mmwrite; or {advice}')
+        refuse(f'{table.source} looks like a square matrix', f'Write it by scipy.io.mmwrite; {advice}')
     for most in 10**4, 10**6:                                       # long lists of edges repeat a source soon
         if _are_edges(db, table, src, dst, most): return
     refuse(f'{table.source} looks like a table of nodes: no value of its column {src!r} appears twice',
-           f'Give it as nodes, beside a table of edges; or {advice}')
+           f'Give it as nodes, beside a table of edges; {advice}')
 
 def _are_edges(db, table, src, dst, most):
     "Do the first rows repeat a source, or has the second column ids of the first? Fewer than four tell nothing."
@@ -180,8 +180,8 @@ def _is_matrix(db, table):
     n = len(table.columns)
     rows = db.value(f'SELECT count(*) FROM (FROM {table.view} LIMIT {n + 1})')
     if n < 6 or rows not in (n - 1, n): return False
-    numbers = [as_number(table, name) or 'NULL' for name in table.columns[1:]]
-    return db.value(f'SELECT bool_and({" IS NOT NULL AND ".join(numbers)} IS NOT NULL) FROM {table.view}')
+    are_numbers = [f'TRY_CAST({table.sql(name)}::VARCHAR AS DOUBLE) IS NOT NULL' for name in table.columns[1:]]
+    return db.value(f'SELECT bool_and({" AND ".join(are_numbers)}) FROM {table.view}')
 
 # %% ../nbs/14_columns.ipynb #describe
 _MISSING = "('', 'na', 'n/a', 'nan', 'null', 'none')"
