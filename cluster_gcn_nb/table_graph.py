@@ -252,7 +252,7 @@ def report_edges(self:TableGraph, rows:int, missing:int, unknown:int, loops:int,
     used = self.src, self.dst, self.weight
     unused = [name for name in useful_columns(self.db, self.edges) if name not in used]
     if unused: self.report.append(f'edges: not used: {counted(len(unused), "column")}: {some(unused)} '
-                               f'(option weight, such as --weight {unused[0]})')
+                               f'(option weight, if it holds weights: --weight {unused[0]})')
     dropped = [f'{counted(missing, "row")} without an end'] if missing else []
     if unknown: dropped.append(f'{counted(unknown, "row")} with an unknown end, such as {self.stranger(strangers)}')
     if loops: dropped.append(f'{counted(loops, "row")} from a node to itself')
