@@ -6,7 +6,7 @@
 __all__ = ['STARTS', 'ENDS', 'IDS', 'LABELS', 'WEIGHTS', 'SPLITS', 'INTEGERS', 'FLOATS', 'MOST', 'Columns', 'named_like',
            'useful_columns', 'choose_ends', 'choose_weight', 'choose_id', 'as_id', 'check_ids', 'check_edges',
            'Feature', 'as_number', 'Numbers', 'columns_at_once', 'measure', 'tells_label', 'some', 'choose_features',
-           'Labels', 'choose_labels', 'missing_words', 'check_labels', 'choose_split']
+           'Labels', 'choose_labels', 'choose_split']
 
 # %% ../nbs/14_columns.ipynb #imports
 from collections.abc import Collection, Iterator, Sequence
@@ -51,10 +51,10 @@ class Columns:
         if self.features is None and self.scaling: self.features = list(self.scaling)       # in the earlier order
 
 # %% ../nbs/14_columns.ipynb #choose
-STARTS = {'source', 'src', 'from', 'u', 'node1', 'id1', 'head', 'start', 'source_id', 'src_id', 'from_id', 'sender',
-          'follower', 'parent'}
-ENDS = {'target', 'dst', 'to', 'v', 'node2', 'id2', 'tail', 'end', 'target_id', 'dst_id', 'to_id', 'receiver',
-        'followee', 'child'}
+STARTS = {'source', 'src', 'from', 'u', 'node1', 'node_1', 'id1', 'id_1', 'head', 'start', 'source_id', 'src_id',
+          'from_id', 'source_node', 'from_node', 'sender', 'follower', 'parent', 'origin'}
+ENDS = {'target', 'dst', 'to', 'v', 'node2', 'node_2', 'id2', 'id_2', 'tail', 'end', 'target_id', 'dst_id',
+        'to_id', 'target_node', 'to_node', 'receiver', 'followee', 'child', 'destination'}
 IDS = {'id', 'node', 'node_id', 'nodeid', 'name', 'key', 'uid'}
 LABELS = {'label', 'labels', 'class', 'y'}
 WEIGHTS = {'weight', 'weights', 'w'}
@@ -104,9 +104,10 @@ def choose_weight(
     if weight is not None: return str(weight) if weight else None
     named = named_like(table, WEIGHTS, ends)
     if named or table.columns != ['column1', 'column2', 'column3']: return named
-    numbers = f'SELECT TRY_CAST(c2 AS DOUBLE) AS number FROM {table.view} LIMIT 1000'
-    are_weights = db.value(f'SELECT bool_and(number IS NOT NULL AND abs(number) < 1e8) FROM ({numbers})')
-    return 'column3' if are_weights else None
+    has_fraction = "contains(c2, '.')" if table.type('column3') == 'VARCHAR' else 'number <> floor(number)'
+    numbers = f'SELECT c2, TRY_CAST(c2 AS DOUBLE) AS number FROM {table.view} LIMIT 1000'
+    are_weights = f'bool_and(number IS NOT NULL AND abs(number) < 1e8) AND bool_or({has_fraction})' # large ones: times
+    return 'column3' if db.value(f'SELECT {are_weights} FROM ({numbers})') else None
 
 def choose_id(
     db:Database, # open
@@ -154,21 +155,36 @@ def check_edges(
     src:str, # its first column
     dst:str, # its second
 ):
-    "Raise a `ValueError` if the first rows are none of a table of edges."
-    a, b = table.sql(src), table.sql(dst)
-    head = f'SELECT {a}::VARCHAR AS a, {b}::VARCHAR AS b FROM {table.view} LIMIT 10000'
-    n, first, second, known = db.rows(f"""WITH head AS ({head})
-        SELECT count(*), count(DISTINCT a), count(DISTINCT b), count(DISTINCT b) FILTER (b IN (SELECT a FROM head))
-        FROM head""")[0]
-    is_id = src.lower() in IDS and dst.lower() not in IDS | STARTS
-    alone = first == n and (known == 0 or is_id)
-    if n > 3 and alone and (is_id or second == n or second < n / 4):
-        refuse(f'{table.source} looks like a table of nodes: no value of its column {src!r} appears twice',
-               'Give it as nodes, beside a table of edges; or name the columns of the ends, by src and dst')
+    "Raise a `ValueError` for a table of nodes, or a matrix."
+    if src.lower() in STARTS and dst.lower() in ENDS: return
+    advice = f'or, if its rows are edges, say src={src!r} and dst={dst!r} (in a shell: --src and --dst)'
+    if _is_matrix(db, table):
+        refuse(f'{table.source} looks like a square matrix', f'Write it by scipy.io.mmwrite; {advice}')
+    for most in 10**4, 10**6:                                       # long lists of edges repeat a source soon
+        if _are_edges(db, table, src, dst, most): return
+    refuse(f'{table.source} looks like a table of nodes: no value of its column {src!r} appears twice',
+           f'Give it as nodes, beside a table of edges; {advice}')
+
+def _are_edges(db, table, src, dst, most):
+    "Do the first rows repeat a source, or has the second column ids of the first? Fewer than four tell nothing."
+    a, b = (f"regexp_replace({table.sql(end)}::VARCHAR, '[.]0$', '')" for end in (src, dst))
+    head = f'SELECT DISTINCT {a} AS a, {b} AS b FROM (FROM {table.view} LIMIT {most}) WHERE a IS NOT NULL'
+    rows, sources, targets, known, numbers = db.rows(f"""WITH head AS ({head})
+        SELECT count(*), count(DISTINCT a), count(DISTINCT b),
+            count(*) FILTER (b <> a AND b IN (SELECT a FROM head)), count(TRY_CAST(b AS DOUBLE)) FROM head""")[0]
+    by_chance = numbers > rows / 2 and targets < .9 * rows - 1
+    return sources < rows or rows < 4 or (known >= rows / 2 and not by_chance)
+
+def _is_matrix(db, table):
+    "Has it as many rows as columns of numbers, perhaps after one of names?"
+    n = len(table.columns)
+    rows = db.value(f'SELECT count(*) FROM (FROM {table.view} LIMIT {n + 1})')
+    if n < 6 or rows not in (n - 1, n): return False
+    are_numbers = [f'TRY_CAST({table.sql(name)}::VARCHAR AS DOUBLE) IS NOT NULL' for name in table.columns[1:]]
+    return db.value(f'SELECT bool_and({" AND ".join(are_numbers)}) FROM {table.view}')
 
 # %% ../nbs/14_columns.ipynb #describe
 _MISSING = "('', 'na', 'n/a', 'nan', 'null', 'none')"
-
 MOST = float(np.finfo(np.float32).max)  # features, weights and numbers to predict are of 32 bits
 
 @dataclass
@@ -380,7 +396,7 @@ def choose_labels(
 ) -> Labels: # of classes, the database has a table `classes` of `value` and `code` then
     "Raises `ValueError` if the column is empty, or holds names."
     text, number = table.sql(column), as_number(table, column)
-    missing = missing_words(db, table, column)
+    missing = _missing_words(db, table, column)
     value = f"nullif({text}::VARCHAR, '')"
     if missing: value = f'CASE WHEN lower(trim({text})) NOT IN {_MISSING} THEN {text} END'
     fractions = f'{number} IS NULL OR {number} <> floor({number})' if number else 'true'
@@ -396,7 +412,7 @@ def choose_labels(
     not_labels = [f'labels: {some(missing)} among numbers is no label'] if missing else []
     earlier = columns.classes if columns else None
     is_regression = number and not words and earlier is None and (odd or kinds > 20 and kinds > labelled / 10)
-    if number and not words: check_labels(db, table, column, number, MOST if is_regression else 9e18)
+    if number and not words: _check_labels(db, table, column, number, MOST if is_regression else 9e18)
     if number and is_regression:
         few = 'integers of which each stands for fewer than ten nodes; if they are classes, write them as texts'
         reason = '' if odd else f' ({few})'
@@ -418,11 +434,8 @@ def choose_labels(
     if odd: report.append(f'labels: {some(odd)} is taken for a class; if it is none, leave the field empty')
     return Labels('classes', f'CASE WHEN NOT {is_minus_one} THEN {rank}::VARCHAR END', names, report)
 
-def missing_words(
-    db:Database, # open
-    table:Table, # of nodes
-    column:str, # labels
-) -> list: # the words for a missing one in a column of texts; none if other words are there: these may be classes, too
+def _missing_words(db, table, column):
+    "Words for a missing label in a column of texts; none if other words are there: these may be classes, too."
     if table.type(column) != 'VARCHAR': return []
     text = table.sql(column)
     is_word = f"lower(trim({text})) IN {_MISSING} AND {text} <> ''"
@@ -432,14 +445,8 @@ def missing_words(
     if names or not numbers: return []
     return [word for word, in db.rows(f'SELECT DISTINCT {text} FROM {table.view} WHERE {is_word} ORDER BY 1')]
 
-def check_labels(
-    db:Database, # open
-    table:Table, # of nodes
-    column:str, # labels that are numbers
-    number:str, # them in SQL
-    most:float, # the largest one that can be kept
-):
-    "Raise a `ValueError` for a label that is too large."
+def _check_labels(db, table, column, number, most):
+    "Raise a `ValueError` for a number that is too large for a label."
     found = db.rows(f'SELECT {number} FROM {table.view} WHERE abs({number}) > {most} LIMIT 1')
     if found: refuse(f'{table.source}: column {column!r} has the label {found[0][0]}', 'Correct it: that is too large')
 

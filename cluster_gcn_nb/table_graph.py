@@ -127,7 +127,7 @@ def number_nodes(self:TableGraph):
         self.db.execute(f'CREATE TABLE ids AS SELECT i::INTEGER AS number, i AS id, i AS row FROM range({n}) AS r(i)')
     else:
         kind = self.nodes_of_table() if self.nodes else self.nodes_of_edges()
-        if kind == 'VARCHAR' and self.are_texts_of_file() and self.are_integers(): kind = 'BIGINT'
+        if kind == 'VARCHAR' and self.are_integers(): kind = 'BIGINT'
         self.db.execute(f"""CREATE TABLE ids AS SELECT (row_number() OVER (ORDER BY id) - 1)::INTEGER AS number, id, row
                             FROM (SELECT id::{kind} AS id, row FROM named) ORDER BY id""")
         self.db.execute('DROP TABLE named')
@@ -141,15 +141,11 @@ def number_nodes(self:TableGraph):
     self.report.append(f'nodes: {self.num_nodes:,}, {where}, {numbered}')
 
 @patch
-def are_texts_of_file(self:TableGraph):
-    "Were the ids read as text, or are they large integers? Integers may be among them."
-    table, names = (self.nodes, [self.id_name]) if self.nodes else (self.edges, [self.src, self.dst])
-    return table.is_text or all(table.type(name) in INTEGERS | {'UHUGEINT'} for name in names)
-
-@patch
 def are_integers(self:TableGraph):
-    "Are all ids written as integers are?"
-    return self.db.value("SELECT bool_and(regexp_full_match(id, '0|-?[1-9][0-9]{0,17}')) FROM named")
+    "Are all ids written as integers are, in a text, or in columns of integers of which some are large?"
+    table, names = (self.nodes, [self.id_name]) if self.nodes else (self.edges, [self.src, self.dst])
+    may_be = table.is_text or all(table.type(name) in INTEGERS | {'UHUGEINT'} for name in names)
+    return may_be and self.db.value("SELECT bool_and(regexp_full_match(id, '0|-?[1-9][0-9]{0,17}')) FROM named")
 
 @patch
 def nodes_of_edges(self:TableGraph):
@@ -164,21 +160,32 @@ def nodes_of_edges(self:TableGraph):
 def nodes_of_table(self:TableGraph):
     "Likewise, from the table of nodes. Raises `ValueError` if two rows say different things of one node."
     id, kind = as_id(self.nodes, self.id_name)
-    view, source = self.nodes.view, self.nodes.source
-    self.db.execute(f"""CREATE TABLE named AS SELECT id, min(row) AS row
-                        FROM (SELECT {id} AS id, row_number() OVER () - 1 AS row FROM {view})
-                        WHERE id IS NOT NULL GROUP BY id""")
-    rows, without = self.db.rows(f'SELECT count(*), count(*) FILTER ({id} IS NULL) FROM {view}')[0]
+    self.name_rows(id)
+    rows, filled = self.db.rows(f'SELECT count(*), count({id}) FROM {self.nodes.view}')[0]
     ids = self.db.value('SELECT count(*) FROM named')
-    if without: self.report.append(f'nodes: dropped {counted(without, "row")} without an id')
-    if rows - without == ids: return kind
-    several = f'SELECT DISTINCT * FROM {view} WHERE {id} IS NOT NULL'
-    if self.arrays or self.db.value(f'SELECT count(*) FROM ({several})') > ids:
-        repeated = f'SELECT {id} AS id FROM ({several}) GROUP BY id HAVING count(*) > 1'
-        twice = self.db.value(f'SELECT min(id) FROM ({repeated})')
-        refuse(f'{source} has several rows for {twice!r} in column {self.id_name!r}', 'Keep one row for each node')
-    self.report.append(f'nodes: merged {counted(rows - without - ids, "repeated row")}')
+    if rows > filled: self.report.append(f'nodes: dropped {counted(rows - filled, "row")} without an id')
+    if filled > ids: self.report.append(f'nodes: merged {counted(filled - ids, "repeated row")}')
+    if rows > ids: self.keep_one_row(id, ids)
     return kind
+
+@patch
+def name_rows(self:TableGraph, id:str):
+    "Make the table `named` of the nodes' table; `id` is its column in SQL."
+    self.db.execute(f"""CREATE OR REPLACE TABLE named AS SELECT id, min(row) AS row
+                        FROM (SELECT {id} AS id, row_number() OVER () - 1 AS row FROM {self.nodes.view})
+                        WHERE id IS NOT NULL GROUP BY id""")
+
+@patch
+def keep_one_row(self:TableGraph, id:str, ids:int):
+    "Leave one row of each node, so that all that is measured is of nodes. Raises `ValueError` for different rows."
+    self.db.execute(f'CREATE TABLE one_row AS SELECT DISTINCT * FROM {self.nodes.view} WHERE {id} IS NOT NULL')
+    if self.arrays or self.db.value('SELECT count(*) FROM one_row') > ids:
+        repeated = f'SELECT {id} AS id FROM {self.nodes.view} GROUP BY id HAVING count(*) > 1'
+        twice = self.db.value(f'SELECT min(id) FROM ({repeated})')
+        refuse(f'{self.nodes.source} has several rows for {twice!r} in column {self.id_name!r}',
+               'Keep one row for each node')
+    self.nodes = replace(self.nodes, view='one_row')
+    self.name_rows(id)
 
 # %% ../nbs/15_table_graph.ipynb #number-edges
 @patch
@@ -244,7 +251,8 @@ def report_edges(self:TableGraph, rows:int, missing:int, unknown:int, loops:int,
                        f'(options src, dst){weighted}')
     used = self.src, self.dst, self.weight
     unused = [name for name in useful_columns(self.db, self.edges) if name not in used]
-    if unused: self.report.append(f'edges: not used: {counted(len(unused), "column")}: {some(unused)} (option weight)')
+    if unused: self.report.append(f'edges: not used: {counted(len(unused), "column")}: {some(unused)} '
+                               f'(option weight, if it holds weights: --weight {unused[0]})')
     dropped = [f'{counted(missing, "row")} without an end'] if missing else []
     if unknown: dropped.append(f'{counted(unknown, "row")} with an unknown end, such as {self.stranger(strangers)}')
     if loops: dropped.append(f'{counted(loops, "row")} from a node to itself')
@@ -450,7 +458,14 @@ def open_file(
     path = Path(path)
     kind, looks = file_kind(path), looks_like(path, inside=True)
     is_table = kind not in ENDINGS and looks in ('text', 'json', 'parquet', 'zstd')
-    return path if is_table else read_graph(path)
+    if is_table: return path
+    found = read_graph(path)
+    if isinstance(found, RawGraph): _check_raw(found, path)
+    return found
+
+def _check_raw(graph, name):
+    if not (graph.edges['source'] != graph.edges['target']).any():
+        refuse(f'{name} has no edge between two nodes', 'Is it complete? A graph needs an edge')
 
 def read_tables(
     db:Database, # open
@@ -460,6 +475,7 @@ def read_tables(
 ) -> TableGraph:
     "Tables, or what another program wrote. Raises `ValueError`."
     if not isinstance(graph, RawGraph): return TableGraph(db, graph, nodes, columns)
+    _check_raw(graph, 'the graph')
     n, asked = graph.num_nodes, columns.num_nodes
     if None not in (n, asked) and n != asked:
         refuse(f'num_nodes is {asked:,}, but the graph has {n:,} nodes', 'Leave num_nodes out')
