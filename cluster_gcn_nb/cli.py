@@ -331,10 +331,10 @@ def same_graph(config:dict, **limits):
     config = with_known_label(config)
     data = open_graph(config, **limits, **as_trained(config))
     changed = changed_parts(known, graph_checksums(data, config))
-    if not changed: return data
-    say(f"the graph is not that of the training any more: other {', '.join(changed)}")
-    if 'split' not in changed or isinstance(load_options(config).get('split'), str): return data
-    return open_graph(config, **limits | dict(overwrite=True), split=False, **as_trained(config))
+    if 'split' in changed and not isinstance(load_options(config).get('split'), str):
+        data = open_graph(config, **limits | dict(overwrite=True), split=False, **as_trained(config))
+    if changed: say(f"the graph is not that of the training any more: other {', '.join(changed)}")
+    return data
 
 def graph_to_predict(run:str, config:dict, graph:str|None, root:str|None, tables:dict, **limits):
     "The run's own graph, or another one."
