@@ -300,8 +300,8 @@ def columns_of(
 
 def with_known_label(config:dict):
     "The options of tables, without a column of labels that the table of nodes does not have."
-    label = config.get('label')
-    if not (label and config.get('nodes')) or label in columns_of(config['nodes'], config.get('header'), label): return config
+    nodes, label = config.get('nodes'), config.get('label')
+    if not nodes or label is None or label in columns_of(nodes, config.get('header'), label): return config
     return config | dict(label=None)
 
 def other_graph(config:dict, given:dict):
@@ -325,8 +325,8 @@ def same_graph(config:dict, **limits):
     if config.get('store'):
         data = open_graph(dict(graph=config['store']))
         if changed := changed_parts(known, graph_checksums(data, config)):
-            say(f"{', '.join(changed)} changed since the store of the run was written, and predictions are of what it was "
-                'then: train again with --overwrite')
+            say(f"{', '.join(changed)} changed since the store of the run was written. Predictions are of what was "
+                'there then: train again with --overwrite')
         return data
     config = with_known_label(config)
     data = open_graph(config, **limits, **as_trained(config))

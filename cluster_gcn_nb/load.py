@@ -13,7 +13,6 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from fastcore.meta import delegates
-from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.storage import GlobalStorage
@@ -101,9 +100,10 @@ def _store_data(data, path, num_parts, memory, overwrite):
     return _write_store(edges, data, path, num_parts, memory, overwrite)
 
 def _bytes_of(data):
-    "What the numbers of a `Data` take."
-    parts = [x.values() if x.layout == torch.sparse_csr else x for x in data.to_dict().values() if isinstance(x, Tensor)]
-    return sum(part.nbytes for part in parts)
+    "What edges and features of a `Data` take that has come through as_graph."
+    x = data.get('x')
+    if x is not None and x.layout == torch.sparse_csr: x = x.values()
+    return sum(part.nbytes for part in (x, data.edge_index, data.get('edge_attr')) if part is not None)
 
 def _bytes_in_memory(tables):
     "What the `Data` of tables takes at most while it is made."
@@ -131,7 +131,8 @@ def load_graph(
             if value not in (None, False):
                 refuse(f'{name} is for tables of edges, and {graph!s:.80} is none', 'Leave it out')
         if isinstance(found, ClusterStore): return found
-        if memory is not None and _bytes_of(found) <= parse_memory(memory): return as_graph(found)
+        found = as_graph(found)
+        if store is None or (memory is not None and _bytes_of(found) <= parse_memory(memory)): return found
     budget = None if memory is None else parse_memory(memory) - own_memory()
     if budget is not None and budget < 2**27:
         has = show_memory(own_memory())
@@ -140,8 +141,7 @@ def load_graph(
     if store is not None and not overwrite and store.exists():
         refuse(f'{store} exists', 'Name another folder, or say overwrite=True', FileExistsError)
     buffers = budget // 4 if budget else 500_000_000
-    if isinstance(found, Data):
-        return as_graph(found) if store is None else _store_data(found, store, num_parts, buffers, overwrite)
+    if isinstance(found, Data): return _store_data(found, store, num_parts, buffers, overwrite)
     is_folder = isinstance(found, RawGraph) and isinstance(graph, (str, Path)) and Path(graph).expanduser().is_dir()
     if is_folder and isinstance(kwargs.get('split'), str): del kwargs['split']          # it has named one of OGB's
     with Database(budget and budget * 2 // 3, store) as db:
