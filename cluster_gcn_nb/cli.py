@@ -164,7 +164,7 @@ def graph_of_run(config:dict, folder:Path|None, resume:bool):
     from cluster_gcn_nb.step import launched
     if resume and config.get('store'): return open_graph(dict(graph=config['store']))
     store = None if folder is None or launched() or resume else folder.resolve()/'store'
-    more = as_trained(read_config(folder)) if resume else {}
+    more = as_trained(read_config(folder)) if folder and resume else {}
     data = open_graph(config, config['memory'], store, config['num_parts'], overwrite=True, **more)
     if store and getattr(data, 'path', None) == store: config['store'] = str(store)
     return data
