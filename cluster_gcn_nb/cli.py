@@ -6,8 +6,8 @@
 __all__ = ['RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'console_command', 'check_free',
            'table_options', 'all_options', 'graph_name', 'shares', 'load_options', 'open_graph', 'on_main', 'say',
            'graph_of_run', 'train_run', 'report', 'cluster_gcn_train', 'finish', 'columns_of', 'with_known_label',
-           'other_graph', 'as_trained', 'same_graph', 'graph_to_predict', 'cluster_gcn_predict', 'stats_of_file',
-           'cluster_gcn_stats', 'cluster_gcn_partition', 'named_command']
+           'other_graph', 'same_graph', 'graph_to_predict', 'cluster_gcn_predict', 'stats_of_file', 'cluster_gcn_stats',
+           'cluster_gcn_partition', 'named_command']
 
 # %% ../nbs/82_cli.ipynb #imports
 import csv, os, sys
@@ -160,11 +160,11 @@ def say(*text):
 
 def graph_of_run(config:dict, folder:Path|None, resume:bool):
     "The graph to train on. What is larger than the memory becomes a store in the folder of a run that begins."
-    from cluster_gcn_nb.runs import read_config
+    from cluster_gcn_nb.runs import as_trained, read_config
     from cluster_gcn_nb.step import launched
     if resume and config.get('store'): return open_graph(dict(graph=config['store']))
     store = None if folder is None or launched() or resume else folder.resolve()/'store'
-    more = as_trained(read_config(folder)) if folder and resume else {}
+    more = as_trained(read_config(folder), config) if folder and resume else {}
     data = open_graph(config, config['memory'], store, config['num_parts'], overwrite=True, **more)
     if store and getattr(data, 'path', None) == store: config['store'] = str(store)
     return data
@@ -313,14 +313,9 @@ def other_graph(config:dict, given:dict):
     if not found.get('nodes'): return dict(graph=found['graph']) | given
     return found if 'label' in given else with_known_label(found)
 
-def as_trained(config:dict):
-    "Arguments of load_graph that give tables the features of a run: of the same names, scaled by the same numbers."
-    names, scaling = config.get('feature_names'), config.get('feature_scaling')
-    return dict(features=names, scaling=dict(zip(names or (), scaling))) if scaling else {}
-
 def same_graph(config:dict, **limits):
     "The graph of a run. If the split has changed, chance would call other nodes training nodes: there is none then."
-    from cluster_gcn_nb.runs import changed_parts, graph_checksums
+    from cluster_gcn_nb.runs import as_trained, changed_parts, graph_checksums
     known = config.get('checksums', {})
     if config.get('store'):
         data = open_graph(dict(graph=config['store']))
@@ -329,15 +324,17 @@ def same_graph(config:dict, **limits):
                 'there then: train again with --overwrite')
         return data
     config = with_known_label(config)
-    data = open_graph(config, **limits, **as_trained(config))
+    more = as_trained(config, config)
+    data = open_graph(config, **limits, **more)
     changed = changed_parts(known, graph_checksums(data, config))
     if 'split' in changed and not isinstance(load_options(config).get('split'), str):
-        data = open_graph(config, **limits | dict(overwrite=True), split=False, **as_trained(config))
+        data = open_graph(config, **limits | dict(overwrite=True), split=False, **more)
     if changed: say(f"the graph is not that of the training any more: other {', '.join(changed)}")
     return data
 
 def graph_to_predict(run:str, config:dict, graph:str|None, root:str|None, tables:dict, **limits):
     "The run's own graph, or another one."
+    from cluster_gcn_nb.runs import as_trained
     from cluster_gcn_nb.step import labels_of
     if graph is None and 'graph' not in config:
         raise ValueError(f'{run} does not say which graph it is of; name one by --graph')
@@ -346,7 +343,7 @@ def graph_to_predict(run:str, config:dict, graph:str|None, root:str|None, tables
     config = config | dict(root=root or config.get('root'))
     if all(config.get(key) == value for key, value in given.items()): return same_graph(config, **limits)
     found = other_graph(config, given) | dict(root=config['root'])
-    more = as_trained(config) if found.get('nodes') else {}
+    more = as_trained(config, found) if found.get('nodes') else {}
     if found.get('nodes') and not found.get('split'): more['split'] = False
     data = open_graph(found, **limits, **more)
     if not data.num_features:

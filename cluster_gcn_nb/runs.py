@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SETTINGS', 'open_out', 'save_config', 'read_config', 'make_model', 'learnt_from', 'save_run', 'load_run',
            'settings_for', 'check_task', 'clusters_of', 'resumes', 'graph_checksums', 'changed_parts',
-           'check_unchanged', 'predict_graph', 'write_assignment', 'write_report']
+           'check_unchanged', 'as_trained', 'predict_graph', 'write_assignment', 'write_report']
 
 # %% ../nbs/80_runs.ipynb #imports
 import hashlib, json, tempfile
@@ -21,6 +21,7 @@ from . import plots
 from .batching import ClusterData
 from .core import MASKS, all_or_nothing, atomic_write, refuse
 from .datasets import DATASETS
+from .formats import looks_like
 from .graphs import as_graph, label_kind
 from .model import GCN
 from .inference import predict
@@ -286,6 +287,17 @@ def check_unchanged(
     if changed := changed_parts(config.get('checksums', {}), now):
         refuse(f"the graph is not as it was when the run in {folder} began: other {', '.join(changed)}",
                'Give it as it was, or begin again with --overwrite')
+
+# %% ../nbs/80_runs.ipynb #as-trained
+def as_trained(
+    config:dict, # of a run
+    graph:dict, # `graph` and `nodes` of what is to be read
+) -> dict: # arguments of load_graph
+    "What gives tables the features of a run, by name and scaled alike. A store or a file of PyTorch has its own."
+    names, scaling, path = config.get('feature_names'), config.get('feature_scaling'), Path(graph['graph'])
+    is_ready = path.is_dir() or (path.is_file() and looks_like(path) == 'pt')
+    if scaling is None or (is_ready and not graph.get('nodes')): return {}
+    return dict(features=names, scaling=dict(zip(names, scaling)))
 
 # %% ../nbs/80_runs.ipynb #predict
 def predict_graph(
