@@ -294,10 +294,11 @@ def as_trained(
     graph:dict, # `graph` and `nodes` of what is to be read
 ) -> dict: # arguments of load_graph
     "What gives tables the features of a run, by name and scaled alike. A store or a file of PyTorch has its own."
-    names, scaling, path = config.get('feature_names'), config.get('feature_scaling'), Path(graph['graph'])
+    path = Path(graph['graph'])
     is_ready = path.is_dir() or (path.is_file() and looks_like(path) == 'pt')
-    if scaling is None or (is_ready and not graph.get('nodes')): return {}
-    return dict(features=names, scaling=dict(zip(names, scaling)))
+    if 'feature_scaling' not in config or (is_ready and not graph.get('nodes')): return {}
+    names = config['feature_names']
+    return dict(features=names, scaling=dict(zip(names, config['feature_scaling'])))
 
 # %% ../nbs/80_runs.ipynb #predict
 def predict_graph(
