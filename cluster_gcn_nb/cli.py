@@ -6,8 +6,8 @@
 __all__ = ['RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'console_command', 'check_free',
            'table_options', 'all_options', 'graph_name', 'shares', 'load_options', 'open_graph', 'on_main', 'say',
            'graph_of_run', 'train_run', 'report', 'cluster_gcn_train', 'finish', 'columns_of', 'with_known_label',
-           'other_graph', 'as_trained', 'same_graph', 'graph_to_predict', 'cluster_gcn_predict', 'stats_of_file',
-           'cluster_gcn_stats', 'cluster_gcn_partition', 'named_command']
+           'other_graph', 'same_graph', 'graph_to_predict', 'cluster_gcn_predict', 'stats_of_file', 'cluster_gcn_stats',
+           'cluster_gcn_partition', 'named_command']
 
 # %% ../nbs/82_cli.ipynb #imports
 import csv, os, sys
@@ -24,6 +24,10 @@ if __name__ == '__main__' and '__file__' in globals():         # python -m: go o
     sys.exit(cli.named_command()())
 
 # %% ../nbs/82_cli.ipynb #errors
+# arguments in Python that messages advise, as options of commands
+_WORDS = {'history=None': '--history none', 'overwrite=True': '--overwrite',
+          'store=...': '--out of cluster_gcn_train, or --store of cluster_gcn_partition'}
+
 @contextmanager
 def one_line_errors():
     "Turn the errors that a user can cause into one line on stderr and exit status 1; Ctrl-C into status 130."
@@ -33,7 +37,9 @@ def one_line_errors():
         sys.stdout.flush()
     except (ValueError, OSError, IndexError, ImportError, RuntimeError, MemoryError, ArithmeticError) as error:
         if isinstance(error, BrokenPipeError) and not rank: os._exit(1)         # `cluster_gcn_stats | head -1`
-        sys.exit(f'{rank}error: {error}')
+        message = str(error)
+        for argument, option in _WORDS.items(): message = message.replace(argument, option)
+        sys.exit(f'{rank}error: {message}')
     except KeyboardInterrupt: sys.exit(130)
 
 def is_first() -> bool: # rank 0, or alone? As is_main_process, without the time to load torch
@@ -130,18 +136,16 @@ def load_options(
 
 def open_graph(
     config:dict, # with `graph`, `root`, and the options of tables
-    memory:str=None, # what the process may have while tables are read
-    store:Any=None, # folder for a ClusterStore of tables that are larger
+    memory:str=None, # what the process may have while the graph is read
+    store:Any=None, # folder for a ClusterStore of a graph that is larger
     num_parts:int=None, # clusters in it
     overwrite:bool=False, # may it take the place of another one?
     **more # arguments of load_graph
 ): # a `Data`, or a ClusterStore
     "The graph of a command."
     from cluster_gcn_nb.load import load_graph
-    from cluster_gcn_nb.tables import TABLES, file_kind
     options = load_options(config)
-    if memory and file_kind(config['graph']) in TABLES:
-        options |= dict(memory=memory, store=store, num_parts=num_parts, overwrite=overwrite)
+    if memory: options |= dict(memory=memory, store=store, num_parts=num_parts, overwrite=overwrite)
     return load_graph(config['graph'], root=config.get('root'), quiet=not is_first(), **options | more)
 
 # %% ../nbs/82_cli.ipynb #graph
@@ -155,11 +159,13 @@ def say(*text):
     if is_main_process(): print(*text, flush=True)
 
 def graph_of_run(config:dict, folder:Path|None, resume:bool):
-    "The graph to train on. Tables that are larger than the memory become a store in the folder of the run."
+    "The graph to train on. What is larger than the memory becomes a store in the folder of a run that begins."
+    from cluster_gcn_nb.runs import as_trained, read_config
     from cluster_gcn_nb.step import launched
     if resume and config.get('store'): return open_graph(dict(graph=config['store']))
-    store = None if folder is None or launched() else folder.resolve()/'store'
-    data = open_graph(config, config['memory'], store, config['num_parts'], overwrite=True)
+    store = None if folder is None or launched() or resume else folder.resolve()/'store'
+    more = as_trained(read_config(folder), config) if folder and resume else {}
+    data = open_graph(config, config['memory'], store, config['num_parts'], overwrite=True, **more)
     if store and getattr(data, 'path', None) == store: config['store'] = str(store)
     return data
 
@@ -174,7 +180,7 @@ def train_run(
     from cluster_gcn_nb.batching import ClusterLoader
     from cluster_gcn_nb.datasets import count_classes
     from cluster_gcn_nb.runs import (
-        check_task, check_unchanged, clusters_of, learnt_from, make_model, save_config, settings_for)
+        check_task, check_unchanged, clusters_of, graph_checksums, learnt_from, make_model, save_config, settings_for)
     from cluster_gcn_nb.step import labels_of, launched, pick_device
     from cluster_gcn_nb.training import fit
     for key in ('batch_size', 'epochs'):
@@ -192,7 +198,8 @@ def train_run(
     if config['nodes']: config['label'] = labels.get('label_name')
     num_classes = count_classes(labels)
     learnt = learnt_from(labels, data.num_features, num_classes)
-    if resume: check_unchanged(str(folder), learnt)
+    config['checksums'] = graph_checksums(data, config)
+    if resume: check_unchanged(str(folder), config['checksums'])
     say(f"{config['graph']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, "
         f"{data.num_features:,} features, {num_classes} classes")
     with torch.random.fork_rng([]):
@@ -293,8 +300,8 @@ def columns_of(
 
 def with_known_label(config:dict):
     "The options of tables, without a column of labels that the table of nodes does not have."
-    label = config.get('label')
-    if label is None or label in columns_of(config['nodes'], config.get('header'), label): return config
+    nodes, label = config.get('nodes'), config.get('label')
+    if not nodes or label is None or label in columns_of(nodes, config.get('header'), label): return config
     return config | dict(label=None)
 
 def other_graph(config:dict, given:dict):
@@ -306,25 +313,28 @@ def other_graph(config:dict, given:dict):
     if not found.get('nodes'): return dict(graph=found['graph']) | given
     return found if 'label' in given else with_known_label(found)
 
-def as_trained(config:dict):
-    "Arguments of load_graph that give tables the features of a run: of the same names, scaled by the same numbers."
-    names, scaling = config.get('feature_names'), config.get('feature_scaling')
-    return dict(features=names, scaling=dict(zip(names or (), scaling))) if scaling else {}
-
 def same_graph(config:dict, **limits):
-    "The graph of a run. Where its tables have changed, chance would call other nodes training nodes: no split then."
-    from cluster_gcn_nb.runs import split_id
-    from cluster_gcn_nb.step import labels_of
-    if config.get('store'): return open_graph(dict(graph=config['store']))
-    if not config.get('nodes'): return open_graph(config)
+    "The graph of a run. If the split has changed, chance would call other nodes training nodes: there is none then."
+    from cluster_gcn_nb.runs import as_trained, changed_parts, graph_checksums
+    known = config.get('checksums', {})
+    if config.get('store'):
+        data = open_graph(dict(graph=config['store']))
+        if changed := changed_parts(known, graph_checksums(data, config)):
+            say(f"{', '.join(changed)} changed since the store of the run was written. Predictions are of what was "
+                'there then: train again with --overwrite')
+        return data
     config = with_known_label(config)
-    data = open_graph(config, **limits, **as_trained(config))
-    if split_id(labels_of(data)) == config.get('split_id'): return data
-    say('the tables are not those of the training any more: they are read without its split')
-    return open_graph(config, **limits | dict(overwrite=True), split=False, **as_trained(config))
+    more = as_trained(config, config)
+    data = open_graph(config, **limits, **more)
+    changed = changed_parts(known, graph_checksums(data, config))
+    if 'split' in changed and not isinstance(load_options(config).get('split'), str):
+        data = open_graph(config, **limits | dict(overwrite=True), split=False, **more)
+    if changed: say(f"the graph is not that of the training any more: other {', '.join(changed)}")
+    return data
 
 def graph_to_predict(run:str, config:dict, graph:str|None, root:str|None, tables:dict, **limits):
     "The run's own graph, or another one."
+    from cluster_gcn_nb.runs import as_trained
     from cluster_gcn_nb.step import labels_of
     if graph is None and 'graph' not in config:
         raise ValueError(f'{run} does not say which graph it is of; name one by --graph')
@@ -333,7 +343,7 @@ def graph_to_predict(run:str, config:dict, graph:str|None, root:str|None, tables
     config = config | dict(root=root or config.get('root'))
     if all(config.get(key) == value for key, value in given.items()): return same_graph(config, **limits)
     found = other_graph(config, given) | dict(root=config['root'])
-    more = as_trained(config) if found.get('nodes') else {}
+    more = as_trained(config, found) if found.get('nodes') else {}
     if found.get('nodes') and not found.get('split'): more['split'] = False
     data = open_graph(found, **limits, **more)
     if not data.num_features:

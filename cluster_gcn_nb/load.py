@@ -48,10 +48,10 @@ def _read_pt(path):
 # %% ../nbs/34_load.ipynb #door
 _IN_PYTHON = 'pandas', 'polars', 'pyarrow', 'duckdb', '_duckdb'
 
-def _open(graph, root):
+def _open(graph, root, split=None):
     "A graph as the user names it: a `Data`, a ClusterStore, a `RawGraph`, or a table of edges."
     if isinstance(graph, (Data, ClusterStore, RawGraph)): return graph
-    if isinstance(graph, (str, Path)): return _open_path(graph, root)
+    if isinstance(graph, (str, Path)): return _open_path(graph, root, split)
     if sp.issparse(graph): return from_matrix(graph)
     if is_networkx(graph): return from_networkx(graph)
     module = type(graph).__module__.split('.')[0]
@@ -68,13 +68,13 @@ def _open_file(path):
     with file_errors(path):
         return as_graph(Data(**found), needs=['edge_index']) if isinstance(found, dict) else found
 
-def _open_path(graph, root):
+def _open_path(graph, root, split):
     path = Path(graph).expanduser()
     if (path/'store.json').is_file(): return ClusterStore(path)
     if path.is_file(): return _open_file(path)
     try: return load_dataset(dataset_name(str(graph)), root)
     except ValueError as error:
-        if path.is_dir(): return read_ogb(path)
+        if path.is_dir(): return read_ogb(path, split if isinstance(split, str) else None)
         if path.suffix: raise FileNotFoundError(f'there is no file {graph}') from None
         raise ValueError(f'{error}. Or name a file, or the folder of a store') from None
 
@@ -99,6 +99,12 @@ def _store_data(data, path, num_parts, memory, overwrite):
     edges = GraphStream(data.num_nodes, lambda: iter(data.edge_index.split(2**20, dim=1)))
     return _write_store(edges, data, path, num_parts, memory, overwrite)
 
+def _bytes_of(data):
+    "What edges and features of a `Data` take that has come through as_graph."
+    x = data.get('x')
+    if x is not None and x.layout == torch.sparse_csr: x = x.values()
+    return sum(part.nbytes for part in (x, data.edge_index, data.get('edge_attr')) if part is not None)
+
 def _bytes_in_memory(tables):
     "What the `Data` of tables takes at most while it is made."
     edges = tables.num_links * (1 if tables.columns.directed else 2)
@@ -112,14 +118,21 @@ def load_graph(
     features:list|None=None, # columns of numbers among those of the nodes; None: all
     root:str|Path|None=None, # folder with the raw files of datasets
     memory:int|str|None=None, # what the process may have of its own while tables are read, like '2 GB'; None: no limit
-    store:str|Path|None=None, # a folder for a ClusterStore; with `memory`, for tables that are larger than that
+    store:str|Path|None=None, # a folder for a ClusterStore; with `memory`, for a graph that is larger than that
     num_parts:int|None=None, # clusters of that store; None: one for 1,000 nodes
     overwrite:bool=False, # may it take the place of a store that is there?
     quiet:bool=False, # do not print what was found in tables?
     **kwargs # how to read tables, see Columns
 ) -> Data|ClusterStore: # a ClusterStore if one was written, or if `graph` is one
     "Any graph. Raises `ValueError`, `TypeError` or `OSError`, and `ImportError` if a package is missing that reads it."
-    found = _open(graph, root)
+    found = _open(graph, root, kwargs.get('split'))
+    if isinstance(found, (Data, ClusterStore)):
+        for name, value in dict(nodes=nodes, features=features, **kwargs).items():
+            if value not in (None, False):
+                refuse(f'{name} is for tables of edges, and {graph!s:.80} is none', 'Leave it out')
+        if isinstance(found, ClusterStore): return found
+        found = as_graph(found)
+        if store is None or (memory is not None and _bytes_of(found) <= parse_memory(memory)): return found
     budget = None if memory is None else parse_memory(memory) - own_memory()
     if budget is not None and budget < 2**27:
         has = show_memory(own_memory())
@@ -128,13 +141,9 @@ def load_graph(
     if store is not None and not overwrite and store.exists():
         refuse(f'{store} exists', 'Name another folder, or say overwrite=True', FileExistsError)
     buffers = budget // 4 if budget else 500_000_000
-    if isinstance(found, (Data, ClusterStore)):
-        options = dict(nodes=nodes, features=features, **kwargs)
-        for name, value in options.items():
-            if value not in (None, False):
-                refuse(f'{name} is for tables of edges, and {graph!s:.80} is none', 'Leave it out')
-        if isinstance(found, ClusterStore): return found
-        return as_graph(found) if store is None else _store_data(found, store, num_parts, buffers, overwrite)
+    if isinstance(found, Data): return _store_data(found, store, num_parts, buffers, overwrite)
+    is_folder = isinstance(found, RawGraph) and isinstance(graph, (str, Path)) and Path(graph).expanduser().is_dir()
+    if is_folder and isinstance(kwargs.get('split'), str): del kwargs['split']          # it has named one of OGB's
     with Database(budget and budget * 2 // 3, store) as db:
         tables = read_tables(db, found, nodes, Columns(features=features, **kwargs))
         if not quiet: print(*tables.report, sep='\n', flush=True)
@@ -144,7 +153,7 @@ def load_graph(
         if fits and (store is None or budget): return as_graph(Data(**tables.fields()))
         if store is None:
             refuse(f'memory={memory} is too little for a graph of {tables.num_nodes:,} nodes in memory',
-                   'Name a folder for a ClusterStore: store=...')
+                   'Give more, or name a folder for a ClusterStore: store=...')
         if tables.features: tables.write_features()
         if budget: db.execute(f"SET memory_limit = '{max(budget // 2**23, 32)}MiB'")        # the rest is for sorting
         return _store_tables(tables, store, num_parts, buffers, overwrite)

@@ -136,7 +136,9 @@ def _ogb_masks(splits, num_nodes, split):
     chosen = [path for path in splits if split in (None, path.name, path.parent.name)]
     if len(chosen) != 1:
         names = ', '.join(path.name for path in splits)
-        refuse(f'split={split!r} is not one of the splits there: {names}', 'Name one of them')
+        problem = f'there are {len(splits)} splits: {names}'
+        if split is not None: problem = f'split={split!r} is not one of the splits there: {names}'
+        refuse(problem, 'Name one of them (option split)')
     masks = {}
     for part, name in dict(train='train_mask', valid='val_mask', test='test_mask').items():
         path = chosen[0]/f'{part}.csv.gz'

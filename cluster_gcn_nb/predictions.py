@@ -19,6 +19,7 @@ from torch_geometric.data import Data
 from .core import MASKS, atomic_write, refuse, temporary_folder
 from .graphs import as_graph, label_kind
 from .metrics import check_logits
+from .ranks import is_main_process
 from .step import labels_of
 from .tables import literal, quoted
 
@@ -46,9 +47,11 @@ def id_name(
     data:Data, # its field of that name counts
     others:Sequence=(), # names of the other columns
 ) -> str: # `'node'` where the graph states none, or one that another column has
-    "The name of the column of ids."
+    "The name of the column of ids. If it is not the user's, that is printed."
     name = data.get('id_name') or 'node'
-    return 'node' if name.lower() in [other.lower() for other in others] else name
+    if name.lower() not in [other.lower() for other in others]: return name
+    if is_main_process(): print(f'ids: their column is called node here, since {name} is another column', flush=True)
+    return 'node'
 
 # %% ../nbs/63_predictions.ipynb #column
 _PIECE = 2**16                          # rows that are computed at once
