@@ -192,7 +192,7 @@ def train_run(
         raise ValueError(f"num_parts={config['num_parts']}, but the store {data.path} has {data.num_parts} clusters")
     settings = settings_for(config['graph'], data.num_nodes, data.num_parts if is_store else config['num_parts'])
     config |= {key: value for key, value in settings.items() if config[key] is None}
-    if config['history'] is None: config['history'] = 'none' if is_store or launched() else 'both'
+    if config['history'] is None: config['history'] = 'none' if is_store or launched() else 'forward'
     labels = labels_of(data)
     check_task(labels, data.num_features, config)
     if config['nodes']: config['label'] = labels.get('label_name')
@@ -247,7 +247,7 @@ def cluster_gcn_train(
     lr:float=.01, # learning rate
     schedule:str='constant', # of the learning rate: constant, linear or cosine
     patience:int=None, # stop after so many epochs without a better validation score
-    history:str=None, # keep links that leave a batch, by tables: both, forward or none (default: by the graph)
+    history:str=None, # keep links that leave a batch, by tables: forward, both or none (default: by the graph)
     memory:str=None, # what the process may have of its own, like '2 GB'
     method:str='metis', # partitioner: metis, kaminpar, streaming or random
     seed:int=0, # of partition, initial weights, shuffling and dropout
