@@ -247,7 +247,7 @@ def cluster_gcn_train(
     lr:float=.01, # learning rate
     schedule:str='constant', # of the learning rate: constant, linear or cosine
     patience:int=None, # stop after so many epochs without a better validation score
-    history:str=None, # keep links that leave a batch, by tables: forward, both or none (default: by the graph)
+    history:str=None, # keep links that leave a batch, by tables: forward, both, none (default: forward, in memory)
     memory:str=None, # what the process may have of its own, like '2 GB'
     method:str='metis', # partitioner: metis, kaminpar, streaming or random
     seed:int=0, # of partition, initial weights, shuffling and dropout
@@ -334,6 +334,7 @@ def same_graph(config:dict, **limits):
 
 def graph_to_predict(run:str, config:dict, graph:str|None, root:str|None, tables:dict, **limits):
     "The run's own graph, or another one."
+    from cluster_gcn_nb.core import JSON, file_kind
     from cluster_gcn_nb.runs import as_trained
     from cluster_gcn_nb.step import labels_of
     if graph is None and 'graph' not in config:
@@ -343,8 +344,9 @@ def graph_to_predict(run:str, config:dict, graph:str|None, root:str|None, tables
     config = config | dict(root=root or config.get('root'))
     if all(config.get(key) == value for key, value in given.items()): return same_graph(config, **limits)
     found = other_graph(config, given) | dict(root=config['root'])
-    more = as_trained(config, found) if found.get('nodes') else {}
-    if found.get('nodes') and not found.get('split'): more['split'] = False
+    has_nodes = found.get('nodes') or file_kind(found['graph']) in ('.graphml', '.gml', *JSON)
+    more = as_trained(config, found) if has_nodes else {}
+    if has_nodes and not found.get('split'): more['split'] = False
     data = open_graph(found, **limits, **more)
     if not data.num_features:
         raise ValueError(f"{found['graph']} has no features: name a table of its nodes by --nodes")

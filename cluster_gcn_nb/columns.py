@@ -52,13 +52,11 @@ class Columns:
 
 # %% ../nbs/14_columns.ipynb #choose
 STARTS = {'source', 'src', 'from', 'u', 'node1', 'node_1', 'id1', 'id_1', 'head', 'start', 'source_id', 'src_id',
-          'from_id', 'source_node', 'from_node', 'sender', 'follower', 'parent', 'origin'}
+          'from_id', 'source_node', 'from_node', 'sender', 'follower', 'parent', 'origin', 'payer', 'caller'}
 ENDS = {'target', 'dst', 'to', 'v', 'node2', 'node_2', 'id2', 'id_2', 'tail', 'end', 'target_id', 'dst_id',
-        'to_id', 'target_node', 'to_node', 'receiver', 'followee', 'child', 'destination'}
+        'to_id', 'target_node', 'to_node', 'receiver', 'followee', 'child', 'destination', 'payee', 'callee'}
 IDS = {'id', 'node', 'node_id', 'nodeid', 'name', 'key', 'uid'}
-LABELS = {'label', 'labels', 'class', 'y'}
-WEIGHTS = {'weight', 'weights', 'w'}
-SPLITS = {'split', 'fold', 'subset'}
+LABELS, WEIGHTS, SPLITS = {'label', 'labels', 'class', 'y'}, {'weight', 'weights', 'w'}, {'split', 'fold', 'subset'}
 
 def named_like(
     table:Table, # any
@@ -169,17 +167,19 @@ def _are_edges(db, table, src, dst, most):
     "Do the first rows repeat a source, or has the second column ids of the first? Fewer than four tell nothing."
     a, b = (f"regexp_replace({table.sql(end)}::VARCHAR, '[.]0$', '')" for end in (src, dst))
     head = f'SELECT DISTINCT {a} AS a, {b} AS b FROM (FROM {table.view} LIMIT {most}) WHERE a IS NOT NULL'
-    rows, sources, targets, known, numbers = db.rows(f"""WITH head AS ({head})
-        SELECT count(*), count(DISTINCT a), count(DISTINCT b),
-            count(*) FILTER (b <> a AND b IN (SELECT a FROM head)), count(TRY_CAST(b AS DOUBLE)) FROM head""")[0]
-    by_chance = numbers > rows / 2 and targets < .9 * rows - 1
+    rows, sources, known, targets, numbers, span = db.rows(f"""WITH head AS ({head})
+        SELECT count(*), count(DISTINCT a), count(*) FILTER (b <> a AND b IN (SELECT a FROM head)), count(DISTINCT b),
+            count(TRY_CAST(b AS DOUBLE)), max(TRY_CAST(a AS DOUBLE)) - min(TRY_CAST(a AS DOUBLE)) FROM head""")[0]
+    is_sparse = span is not None and span > 10 * rows                       # small numbers are ids by chance
+    share = .2 if is_sparse or table.columns == ['column1', 'column2'] else .9
+    by_chance = numbers > rows / 2 and targets < share * rows - 1
     return sources < rows or rows < 4 or (known >= rows / 2 and not by_chance)
 
 def _is_matrix(db, table):
-    "Has it as many rows as columns of numbers, perhaps after one of names?"
+    "Has it as many rows as columns of numbers, perhaps after one of names, or below a row of numbers?"
     n = len(table.columns)
-    rows = db.value(f'SELECT count(*) FROM (FROM {table.view} LIMIT {n + 1})')
-    if n < 6 or rows not in (n - 1, n): return False
+    rows = db.value(f'SELECT count(*) FROM (FROM {table.view} LIMIT {n + 2})')
+    if n < 6 or rows not in (n - 1, n, n + 1): return False
     are_numbers = [f'TRY_CAST({table.sql(name)}::VARCHAR AS DOUBLE) IS NOT NULL' for name in table.columns[1:]]
     return db.value(f'SELECT bool_and({" AND ".join(are_numbers)}) FROM {table.view}')
 
@@ -397,7 +397,7 @@ def choose_labels(
     "Raises `ValueError` if the column is empty, or holds names."
     text, number = table.sql(column), as_number(table, column)
     missing = _missing_words(db, table, column)
-    value = f"nullif({text}::VARCHAR, '')"
+    value = f"CASE WHEN trim({text}::VARCHAR) <> '' THEN {text}::VARCHAR END"
     if missing: value = f'CASE WHEN lower(trim({text})) NOT IN {_MISSING} THEN {text} END'
     fractions = f'{number} IS NULL OR {number} <> floor({number})' if number else 'true'
     zeros = f"regexp_matches({value}, '^-?0[0-9]')"                # 007 is a name

@@ -88,7 +88,8 @@ def choose_columns(self:TableGraph):
     "The columns of the ends and of the ids."
     c = self.columns
     self.src, self.dst = choose_ends(self.db, self.edges, c)
-    if c.src is None and c.dst is None: check_edges(self.db, self.edges, self.src, self.dst)
+    is_clear = self.nodes and len(self.edges.columns) == 2
+    if c.src is None and c.dst is None and not is_clear: check_edges(self.db, self.edges, self.src, self.dst)
     chosen = self.nodes and (c.id or choose_id(self.db, self.nodes, (self.src, self.dst)))
     self.id_name = chosen or 'node'
 

@@ -192,11 +192,13 @@ _EXCEL = r'"?sep=.?"?,*$'                  # how a text for Excel may begin
 
 def _count_comments(lines):
     "How many lines of comments are at the top? Above a comment, a line such as `#gen.py` is one, too."
-    count = 0
-    for i, line in enumerate(lines):
-        if re.match(f'{_COMMENT}|{_EXCEL}', line): count = i + 1
-        elif not line.startswith('#'): break
-    return count
+    are = [bool(re.match(f'{_COMMENT}|{_EXCEL}', line)) for line in lines] + [False]
+    count = top = are.index(False)
+    for i in range(top, len(lines)):
+        if are[i] and (lines[i].strip() or count == i): count = i + 1
+        elif not are[i] and not lines[i].startswith('#'): break
+    below = ''.join(lines[count:]).strip()
+    return top if not below or below.startswith('#') else count         # or they are names
 
 def _without_comments(lines, name):
     "Lines between blanks. Raises `ValueError` if the others are separated by something else."
@@ -207,13 +209,13 @@ def _without_comments(lines, name):
                'Delete such lines, or move them to the top')
     return rows
 
-def _konect_names(line, name):
+def _konect_names(line, name, are_numbers):
     "Names of columns that a list of KONECT has by its first line, such as `% sym posweighted`."
     found = re.match(r'%\s*(sym|asym|bip)\s+(\w+)', line)
     if not found: return []
-    if found[1] == 'bip':
+    if found[1] == 'bip' and are_numbers:
         refuse(f'{name} is bipartite: both sides count from 1, so that a number would stand for two nodes',
-               """Tell them apart: awk '!/^%/ {print "left" $1, "right" $2}'""")
+               """Tell them apart: awk '!/^%/ {$1 = "left" $1; $2 = "right" $2; print}'""")
     is_weight = found[2].endswith('weighted') and found[2] != 'unweighted'
     return ['source', 'target', 'weight' if is_weight else 'multiplicity', 'time']
 
@@ -226,7 +228,7 @@ def layout_of(
     "The layout of a text. Raises `ValueError` if there is no row."
     notes = []
     lines = [re.sub('^\ufeff', '', line) for line in lines]
-    konect = _konect_names(lines[0] if lines else '', name)
+    first = lines[0] if lines else ''
     comments = _count_comments(lines)
     lines = lines[comments:]
     if comments: notes.append(f'{counted(comments, "line")} of comments (# or %) before the first row')
@@ -240,6 +242,7 @@ def layout_of(
     rows = _split(lines, separator)
     widths = sorted({len(row) for row in rows})
     are_numbers = all(_is_number(text) for row in rows for text in row)
+    konect = _konect_names(first, name, are_numbers)
     if separator is None and len(widths) > 1 and (are_numbers or len(widths) > 2):
         refuse(f'{name} has rows of {widths[0]} to {widths[-1]} columns, such as {lines[0].strip()[:60]!r}',
                'Read lists of neighbours by networkx.read_adjlist; the name of a METIS file ends in .graph')
@@ -395,15 +398,7 @@ def _column(values, split=True):
             return np.ma.array(np.array([0 if no else v for v, no in zip(values, missing)], dtype), mask=missing)
     texts = np.empty(len(values), object)
     texts[:] = [None if no else _text(value) for value, no in zip(values, missing)]
-    if len(there) > 1: _check_texts(values, texts)
     return texts
-
-def _check_texts(values, texts):
-    "Refuse a column with both a number and its text."
-    words = {value for value in values if isinstance(value, str)}
-    same = next((v for v, text in zip(values, texts) if not isinstance(v, str) and text in words), None)
-    if same is not None:
-        refuse(f'a column holds both {same!r} and {str(same)!r}', 'Make it texts, if they are the same: str(value)')
 
 def _objects(values):
     "A list as an array of its objects; a tensor or a column of another library as its own array."
