@@ -136,7 +136,8 @@ def load_graph(
     budget = None if memory is None else parse_memory(memory) - own_memory()
     if budget is not None and budget < 2**27:
         has = show_memory(own_memory())
-        refuse(f'memory={memory} leaves less than 134 MB beside the {has} of this process', 'Give more')
+        refuse(f'memory={memory} leaves less than 134 MB beside the {has} of this process',
+               f"Give at least '{show_memory(own_memory() + 2**28)}'")
     store = Path(store).expanduser() if store is not None else None
     if store is not None and not overwrite and store.exists():
         refuse(f'{store} exists', 'Name another folder, or say overwrite=True', FileExistsError)
