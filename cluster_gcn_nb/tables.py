@@ -187,6 +187,7 @@ def _is_header(first, rows):
     again = any(text and text in column for text, column in zip(first, below))
     return bool(words & _WORDS) and not again
 
+# %% ../nbs/12_tables.ipynb #comments
 _COMMENT = r'\s*(#\s|#\W*$|%|$)'           # `#love` is a name
 _EXCEL = r'"?sep=.?"?,*$'                  # how a text for Excel may begin
 
@@ -209,6 +210,7 @@ def _without_comments(lines, name):
                'Delete such lines, or move them to the top')
     return rows
 
+# %% ../nbs/12_tables.ipynb #layout-of
 def _konect_names(line, name, are_numbers):
     "Names of columns that a list of KONECT has by its first line, such as `% sym posweighted`."
     found = re.match(r'%\s*(sym|asym|bip)\s+(\w+)', line)
