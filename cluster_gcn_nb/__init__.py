@@ -10,7 +10,7 @@ __all__ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'pa
 # %% ../nbs/index.ipynb #names
 _MODULES = dict(
     datasets=['load_dataset', 'graph_stats', 'planted_partition'], load=['load_graph'],
-    partition=['partition_graph', 'Partition'], batching=['ClusterData', 'ClusterLoader'],
+    partition=['partition_graph', 'Partition'], batching=['ClusterData'], loader=['ClusterLoader'],
     store=['ClusterStore'], source=['GraphStream'], model=['GCN'],
     inference=['predict'], evaluation=['evaluate'], predictions=['prediction_table', 'write_table'],
     run=['History'], training=['fit'])
@@ -18,7 +18,8 @@ _NAMES = {name: module for module, names in _MODULES.items() for name in names}
 
 TYPE_CHECKING = False               # but true to type checkers and editors
 if TYPE_CHECKING:
-    from cluster_gcn_nb.batching import ClusterData, ClusterLoader
+    from cluster_gcn_nb.batching import ClusterData
+    from cluster_gcn_nb.loader import ClusterLoader
     from cluster_gcn_nb.datasets import graph_stats, load_dataset, planted_partition
     from cluster_gcn_nb.load import load_graph
     from cluster_gcn_nb.inference import predict

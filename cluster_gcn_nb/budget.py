@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 import numpy as np
 import torch
-from .batching import ClusterLoader
+from .loader import ClusterLoader
 from .histories import HaloBatches
 from .inference import Prediction, TooLittle
 from .memory import SLACK, OwnMemory, give_back, own_memory, parse_memory, show_memory

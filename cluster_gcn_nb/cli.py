@@ -177,7 +177,7 @@ def train_run(
 ): # `(model, data, history)`; what was None in `config` is given then
     "Load, partition, batch, train and evaluate as `config` says."
     import torch
-    from cluster_gcn_nb.batching import ClusterLoader
+    from cluster_gcn_nb.loader import ClusterLoader
     from cluster_gcn_nb.datasets import count_classes
     from cluster_gcn_nb.runs import (
         check_task, check_unchanged, clusters_of, graph_checksums, learnt_from, make_model, save_config, settings_for)

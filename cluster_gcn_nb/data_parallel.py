@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import BatchSampler, RandomSampler, Sampler, SequentialSampler
-from .batching import ClusterLoader
+from .loader import ClusterLoader
 from .checkpoint import mixed_seed
 from .ranks import Solo
 

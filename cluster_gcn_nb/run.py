@@ -17,7 +17,8 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .batching import ClusterLoader, move_batch
+from .batching import move_batch
+from .loader import ClusterLoader
 from .checkpoint import (
     mixed_seed, numerics, plain, random_state, set_random_state, structure, warn_if_moved)
 from .core import Patched, atomic_write, refuse

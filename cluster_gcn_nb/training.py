@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch_geometric.data import Data
 from .core import refuse, temporary_folder
-from .batching import ClusterLoader, Clusters
+from .batching import Clusters
+from .loader import ClusterLoader
 from .budget import check_budget
 from .checkpoint import checkpoint_state, write_checkpoint
 from .data_parallel import deal, follow_callbacks, training_together

@@ -17,7 +17,8 @@ from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from cluster_gcn_nb.apart import call_apart
-from cluster_gcn_nb.batching import ClusterData, ClusterLoader
+from cluster_gcn_nb.batching import ClusterData
+from cluster_gcn_nb.loader import ClusterLoader
 from cluster_gcn_nb.core import new_array, temporary_folder
 from cluster_gcn_nb.datasets import planted_partition
 from cluster_gcn_nb.memory import OwnMemory, most_memory
