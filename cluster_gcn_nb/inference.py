@@ -28,9 +28,9 @@ from cluster_gcn_nb.layerwise import (
 from .memory import SLACK, give_back, map_zeros, own_memory, parse_memory, show_memory
 from .ranks import Solo, join, progress_bar
 from .source import as_source
-from cluster_gcn_nb.step import (
-    check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, pick_device,
-    weights_of)
+from .device import pick_device
+from .step import (
+    check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, weights_of)
 
 # %% ../nbs/61_inference.ipynb #plan
 _SMALL, _LARGE = 2**23, 2**28       # cost of the blocks that are tried out; bytes for a block where there is room

@@ -28,7 +28,8 @@ from .inference import predict
 from .partition import Partition, has_labels, partition_graph
 from .predictions import class_names, id_name, node_names, prediction_table, write_table
 from .ranks import is_main_process, join
-from .step import check_feature_names, check_fits, labels_of, launched, predict_logits
+from .device import launched
+from .step import check_feature_names, check_fits, labels_of, predict_logits
 
 # %% ../nbs/80_runs.ipynb #out
 def open_out(
