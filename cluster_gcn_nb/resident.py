@@ -256,6 +256,8 @@ class SparseTable:
 # %% ../nbs/36_resident.ipynb #resident
 class ResidentGraph:
     "A graph in clusters in the memory of a device. Raises `ValueError` if it does not fit."
+    reads_ahead = False          # batches are made where they are used
+
     def __init__(self,
         clusters:Clusters, # a ClusterData or a ClusterStore
         device:str|torch.device, # where it is to be, and its batches
@@ -326,17 +328,18 @@ class ResidentGraph:
         "A `Data` with the fields of a batch's nodes, and those of the graph."
         out = self.clusters._new()
         for key, level in self.clusters.levels.items():
+            if level == 'edge': continue
             if level == 'graph': out[key] = len(cut.nodes) if key == 'num_nodes' else self.graph[key]
-            elif key == 'x' and self.sparse is not None: self._add_rows(out, self.sparse.take(cut.nodes, chosen), sparse_x)
-            elif key in self.tables and level == 'node': out[key] = self.tables[key].take(cut.nodes)
-            elif level == 'node': out[key] = self._listed_nodes(key, chosen)
+            elif key in self.tables: out[key] = self.tables[key].take(cut.nodes)
+            elif key == 'x' and self.sparse is not None: self._add_x(out, self.sparse.take(cut.nodes, chosen), sparse_x)
+            else: out[key] = self._listed_nodes(key, chosen)
         out.n_id = self.tables['n_id'].take(cut.nodes)
         if 'train_mask' in self.tables:
             out.train_nodes = true_positions(out.train_mask, int(self.sizes.train[chosen].sum()))
         out.clusters = chosen.tolist()
         return out
 
-    def _add_rows(self, out, rows, sparse_x):
+    def _add_x(self, out, rows, sparse_x):
         "Sparse features as a model takes them; as a rule, a GPU is faster with dense ones."
         if self.padding is not None or self.device.type == 'cuda': out.x = rows.to_dense()
         elif sparse_x: out.sparse_x = rows
