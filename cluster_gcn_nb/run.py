@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCHEDULES', 'History', 'learning_rates', 'Settings', 'length_of', 'recipe', 'checked_batches', 'stream_batches',
-           'Run', 'advice']
+           'Run', 'look_at', 'advice']
 
 # %% ../nbs/70_run.ipynb #imports
 import copy, json, math, time
@@ -17,8 +17,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .batching import move_batch
-from .loader import ClusterLoader
+from .loader import ClusterLoader, moved_ahead
 from .checkpoint import (
     mixed_seed, numerics, plain, random_state, set_random_state, structure, warn_if_moved)
 from .core import Patched, atomic_write, refuse
@@ -203,40 +202,14 @@ def checked_batches(
         yield batch
         del batch
 
-def _to_gpu(batch, device):
-    "The batch on a GPU; features that are nearly all zero are sparse on the way, and dense there."
-    out = move_batch(batch, lambda t: t.pin_memory().to(device, non_blocking=True))
-    if 'sparse_x' in out:
-        out.x = out.sparse_x.to_dense()
-        del out.sparse_x
-    return out
-
-def _keep_until(batch, stream):
-    "The memory of the batch is not used again before `stream` is done with it."
-    def record(tensor):
-        tensor.record_stream(stream)
-        return tensor
-    return move_batch(batch, record)
-
-def _prefetched(batches, device):
-    "Batches on a GPU; the next one is made and moved while one is computed."
-    side, ready = torch.cuda.Stream(device), None
-    for batch in batches:
-        with torch.cuda.stream(side): coming = _to_gpu(batch, device)
-        if ready is not None: yield ready
-        here = torch.cuda.current_stream(device)
-        here.wait_stream(side)
-        ready = _keep_until(coming, here)
-        del coming, batch
-    if ready is not None: yield ready
-
 def stream_batches(
     loader:ClusterLoader|Any, # of batches
     device:torch.device,
 ) -> Iterator:
-    "The batches, on a GPU if that is the device."
-    batches = checked_batches(loader)
-    for batch in _prefetched(batches, device) if device.type == 'cuda' else batches:
+    "The batches on the device; on a GPU, they know their training nodes."
+    batches, is_there = checked_batches(loader), getattr(loader, 'device', None) is not None
+    if device.type == 'cuda' and not is_there: batches = moved_ahead(batches, device)
+    for batch in batches:
         yield batch
         del batch                              # so that its memory can serve the next one
 
@@ -294,8 +267,8 @@ def refresh(self:Run, batch:Data):
 
 @patch
 def take_step(self:Run, batch:Data, number:int) -> tuple:
-    "One step: its loss and number of training nodes, of all ranks."
-    if self.histories is not None and not batch_weight(batch, self.class_weight)[0]:
+    "One step: its loss (a tensor, if the step did not look at it) and number of training nodes, of all ranks."
+    if self.histories is not None and not float(batch_weight(batch, self.class_weight)[0]):
         self.refresh(batch)
         return 0., 0
     precision, clip = self.settings.precision, self.settings.clip
@@ -307,25 +280,32 @@ def take_step(self:Run, batch:Data, number:int) -> tuple:
         raise FloatingPointError(f'{e} in epoch {self.epoch + 1}, batch {number} of {batch.num_nodes:,} nodes: '
                                  f'{advice(batch)}') from None
 
+# %% ../nbs/70_run.ipynb #look
+def look_at(
+    losses:list, # numbers, or tensors that may be on a GPU
+) -> list: # of numbers
+    "The losses of an epoch: one look at the GPU, which has to be waited for."
+    tensors = [loss for loss in losses if isinstance(loss, Tensor)]
+    values = iter(torch.stack(tensors).tolist() if tensors else [])
+    return [next(values) if isinstance(loss, Tensor) else loss for loss in losses]
+
 @patch
-def train_epoch(self:Run):
-    "One pass over the batches; its record, with the mean loss of a training node (NaN if there was none)."
-    self.model.train()
-    began, total, nodes = time.perf_counter(), 0., 0
-    for name in ('sampler', 'batch_sampler'):
-        sampler:Any = getattr(self.loader, name, None)
-        if hasattr(sampler, 'set_epoch'): sampler.set_epoch(self.epoch)
-    begin_epoch(self)
-    self.make_room()
-    for number, batch in enumerate(stream_batches(self.loader, self.device), 1):
-        loss, count = self.take_step(batch, number)
-        if count: self.schedule.step()
-        total += loss * count
-        nodes += count
-        del batch
-        self.make_room()
-    seconds = end_epoch(self, time.perf_counter() - began)
-    return dict(epoch=self.epoch + 1, loss=total / nodes if nodes else math.nan, seconds=seconds)
+def weights_to_restore(self:Run) -> dict|None:
+    "A copy of the weights where steps do not look at their losses; None where they do."
+    looks = self.ranks.size > 1 or (self.device.type == 'cpu' and getattr(self.loader, 'device', None) is None)
+    return None if looks else copy.deepcopy(self.model.state_dict())
+
+@patch
+def check_losses(self:Run, losses:list, dealt:list, before:dict):
+    "Raise a `FloatingPointError` if a loss is not finite, with the weights before the epoch; its batch is made again."
+    number = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
+    if number is None: return
+    self.model.load_state_dict(before)
+    problem = f'the loss or the gradient is not finite in epoch {self.epoch + 1}, batch {number + 1}'
+    if dealt[number] is not None:
+        batch = self.loader.collate_fn(dealt[number])
+        problem += f' of {batch.num_nodes:,} nodes: {advice(batch)}'
+    raise FloatingPointError(f'{problem}. The weights are those before this epoch')
 
 def advice(
     batch:Data, # whose loss or gradient is not finite
@@ -336,6 +316,32 @@ def advice(
     bad = int((~finite).any(1).sum())
     if bad: return f'the features of {bad} of them are NaN or infinite; correct data.x'
     return 'all features are finite; try a lower learning rate (lr=), or clipped gradients (clip=1.)'
+
+# %% ../nbs/70_run.ipynb #train_epoch
+@patch
+def train_epoch(self:Run):
+    "One pass over the batches; its record, with the mean loss of a training node (NaN if there was none)."
+    self.model.train()
+    began, before = time.perf_counter(), self.weights_to_restore()
+    losses, counts, dealt = [], [], []
+    for name in ('sampler', 'batch_sampler'):
+        sampler:Any = getattr(self.loader, name, None)
+        if hasattr(sampler, 'set_epoch'): sampler.set_epoch(self.epoch)
+    begin_epoch(self)
+    self.make_room()
+    for number, batch in enumerate(stream_batches(self.loader, self.device), 1):
+        loss, count = self.take_step(batch, number)
+        if count: self.schedule.step()
+        losses.append(loss)
+        counts.append(count)
+        dealt.append(batch.get('clusters'))
+        del batch
+        self.make_room()
+    losses = look_at(losses)
+    if before is not None: self.check_losses(losses, dealt, before)
+    seconds = end_epoch(self, time.perf_counter() - began)
+    total, nodes = sum(loss * count for loss, count in zip(losses, counts)), sum(counts)
+    return dict(epoch=self.epoch + 1, loss=total / nodes if nodes else math.nan, seconds=seconds)
 
 # %% ../nbs/70_run.ipynb #run-best
 @patch

@@ -135,7 +135,10 @@ def node_loss(
     class_weight:Tensor|None=None, # [num_classes]: weight of a node of the class; of a present label, for sets
 ) -> Tensor: # scalar: mean over the nodes (and, for label sets, over the classes), weighted
     "Cross-entropy; binary cross-entropy where a node may have many labels."
-    if y.ndim == 1: return F.cross_entropy(logits, y, class_weight)
+    if y.ndim == 1 and class_weight is None: return F.cross_entropy(logits, y)
+    if y.ndim == 1:
+        total = class_weight.index_select(0, y).sum().clamp(min=torch.finfo(torch.float32).tiny)       # never 0 / 0
+        return F.cross_entropy(logits, y, class_weight, reduction='sum') / total
     return F.binary_cross_entropy_with_logits(logits, y.float(), pos_weight=class_weight)
 
 # %% ../nbs/42_step.ipynb #class_weight
@@ -289,18 +292,19 @@ def check_precision(precision:str):
         refuse(f'precision is {precision!r}', f"Choose one of {', '.join(map(repr, PRECISIONS))}")
 
 def batch_weight(
-    batch:Data, # with `train_mask`
+    batch:Data, # with `train_mask` or `train_nodes`
     class_weight:Tensor|None, # [num_classes]: see node_loss
 ) -> tuple: # `(weight, nodes, y)`: of the batch in a mean over batches; its training nodes and their labels
-    "What the loss of a batch is a mean over: its training nodes, or the weights of their classes."
-    nodes = batch.train_mask.nonzero().view(-1)
+    "What the loss of a batch is a mean over: its training nodes, or the weights of their classes (then a tensor)."
+    nodes = batch.get('train_nodes')
+    if nodes is None: nodes = batch.train_mask.nonzero().view(-1)
     y = batch.y.index_select(0, nodes)
-    if class_weight is None or y.ndim == 2: return float(len(y)), nodes, y
-    return float(class_weight[y.to(class_weight.device)].sum()), nodes, y
+    if class_weight is None or y.ndim == 2 or not len(y): return float(len(y)), nodes, y
+    return class_weight.index_select(0, y.to(class_weight.device, non_blocking=True)).sum(), nodes, y
 
 def train_step(
     model:nn.Module, # on `device`
-    batch:Data, # with `train_mask`; the quickest are made for the model, see ClusterLoader.for_model
+    batch:Data, # with `train_mask`, or with `train_nodes`: then the step does not look at its loss
     optimizer:torch.optim.Optimizer, # of the model's parameters
     device:str|torch.device='cpu', # where to compute
     precision:str='float32', # or `'bfloat16'`: dense and sparse products in 16 bits, weights and loss in 32
@@ -310,31 +314,35 @@ def train_step(
     num_classes:int=0, # of the whole graph; 0: not known
     forward:Callable|None=None, # `(batch, weight)` -> logits, where the model is not called itself: see Histories
 ) -> tuple: # `(loss, number of training nodes)` of the step: `(0., 0)` where there are none, which changes nothing
-    "One step of gradient descent. Raises `FloatingPointError`, before any weight is changed, if it is not finite."
+    "One step. Raises `FloatingPointError` before it changes a weight; one that does not look gives a tensor, or NaN."
     check_precision(precision)
     device = torch.device(device)
     weight, nodes, y = batch_weight(batch, class_weight)
+    looks = batch.get('train_nodes') is None or average is not own_gradient
+    if looks: weight = float(weight)
     y = y.to(device, non_blocking=True)
     optimizer.zero_grad()
     loss = 0.
-    if weight:
+    trains = len(nodes) > 0 and (not looks or weight > 0)
+    if trains:
         with torch.autocast(device.type, torch.bfloat16, enabled=PRECISIONS[precision]):
             logits = model_logits(model, batch, device) if forward is None else forward(batch, weight)
             check_outputs(logits, batch, num_classes)
             logits = logits.index_select(0, to_device(nodes, device))
         mean = node_loss(logits.float(), y, class_weight)
         mean.backward()
-        loss = float(mean.detach())
-    weight, mean_loss, count = average(model, weight, loss, len(nodes) if weight else 0)
-    if not weight: return 0., 0
+        loss = float(mean.detach()) if looks else mean.detach()
+    weight, mean_loss, count = average(model, weight, loss, len(nodes) if trains else 0)
+    if count == 0: return 0., 0
     gradients = [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
     norm = nn.utils.get_total_norm([g.coalesce().values() if g.is_sparse else g for g in gradients])
-    if not math.isfinite(loss): raise FloatingPointError(f'the loss is {loss}')
-    if not math.isfinite(norm): raise FloatingPointError(f'the gradient is {float(norm)}')
-    if clip is not None and norm > clip:
-        for g in gradients: g.mul_(clip / norm)
+    if looks and not math.isfinite(loss): raise FloatingPointError(f'the loss is {loss}')
+    if looks and not math.isfinite(norm): raise FloatingPointError(f'the gradient is {float(norm)}')
+    if clip is not None:
+        factor = (clip / norm).clamp(max=1.)
+        for g in gradients: g.mul_(factor)
     optimizer.step()
-    return mean_loss, count
+    return mean_loss if looks else torch.where(norm.isfinite(), mean_loss, math.nan), count
 
 # %% ../nbs/42_step.ipynb #evaluating
 @contextmanager

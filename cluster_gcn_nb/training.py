@@ -6,7 +6,7 @@
 __all__ = ['fit', 'training_graph', 'TensorBoard']
 
 # %% ../nbs/72_training.ipynb #imports
-import copy, inspect, os
+import copy, inspect, math, os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -134,6 +134,26 @@ def _note_names(model, labels):
         names = None if labels is None else labels.get(key)
         if names is not None: setattr(model, key, [str(name) for name in names])
 
+def _device(device, loader):
+    "The device to train on: that of the loader, if it has one."
+    there = loader.device if isinstance(loader, ClusterLoader) else None
+    wanted = pick_device(device)
+    if there is None: return wanted
+    if device != 'auto' and (wanted.type, wanted.index or 0) != (there.type, there.index or 0):
+        refuse(f'device={device!r}, and the batches of the loader are on {there}', 'Leave out one of them')
+    return there
+
+def _check_padding(model, loader, device):
+    "Raise a `ValueError` if the model lets dummy nodes change what it gives for others."
+    if not isinstance(loader, ClusterLoader) or getattr(loader.graph, 'padding', None) is None: return
+    batch, twin = loader.collate_fn([0]), copy.deepcopy(model)
+    batch.x[batch.n_id < 0] = math.nan
+    with torch.random.fork_rng([device] if device.type == 'cuda' else []), torch.no_grad():
+        logits = model_logits(twin.train(), batch, device)
+    if logits[batch.n_id >= 0].isfinite().all(): return
+    refuse(f'{type(model).__name__} mixes all nodes of a batch, as nn.BatchNorm1d does: dummy nodes would count',
+           'Use layers that look at nodes one by one (layer_norm=True), or leave out pad=')
+
 def _prepare(model, loader, data, settings, device, ranks, stack):
     "Check everything that `fit` is given, and make the run; what it keeps open, `stack` closes."
     _check_model(model)
@@ -144,10 +164,11 @@ def _prepare(model, loader, data, settings, device, ranks, stack):
         data, labels = graph_and_labels(model, data)
         check_fits(model, data.num_features, count_classes(labels))
     _check_patience(settings, labels)
-    found = pick_device(device)
+    found = _device(device, loader)
     loader = deal(loader, ranks)
     if type(loader) is ClusterLoader: loader = loader.for_model(model)      # others may change their batches
     _initialise(model.to(found), loader, found)
+    _check_padding(model, loader, found)
     histories = _histories(model, loader, settings, found, ranks, stack)
     if histories is not None: loader = loader.made_by(histories.batches)
     run = _start(model, loader, data, labels, num_classes, settings, found, ranks)
@@ -220,7 +241,7 @@ def fit(
     warmup:int=40, # steps over which the learning rate grows to its full value
     optimizer:torch.optim.Optimizer|None=None, # instead of Adam; then `lr`, `weight_decay` and `warmup` do not count
     eval_every:int=1, # epochs between evaluations; the last epoch is always evaluated
-    device:str='auto', # see pick_device; the model stays there
+    device:str='auto', # see pick_device; default: where the loader's batches are; the model stays there
     seed:int|None=None, # of shuffling and dropout (not of the first weights)
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
     precision:str='float32', # of products: see train_step
