@@ -29,7 +29,7 @@ from .memory import SLACK, give_back, map_zeros, own_memory, parse_memory, show_
 from .ranks import Solo, join, progress_bar
 from .source import as_source
 from cluster_gcn_nb.step import (
-    check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, pick_device,
+    bare, check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, pick_device,
     weights_of)
 
 # %% ../nbs/61_inference.ipynb #plan
@@ -210,7 +210,7 @@ class Prediction(Patched):
         embeddings:bool=False, # see predict
     ):
         weights = weights_of(model)
-        self.model = getattr(model, '_orig_mod', model)             # of a compiled one
+        self.model = bare(model)
         self.dtype = weights.dtype
         self.device = weights.device if device is None else pick_device(str(device))
         self.memory = None if memory is None else parse_memory(memory)

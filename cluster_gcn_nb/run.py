@@ -30,8 +30,9 @@ from .memory import give_back, own_memory
 from .metrics import Scores
 from .prepare import check_whole
 from .ranks import Solo
-from .step import (
-    PRECISIONS, batch_weight, check_edge_fields, check_labels, check_precision, model_logits, own_gradient, train_step)
+from cluster_gcn_nb.step import (
+    PRECISIONS, bare, batch_weight, check_edge_fields, check_labels, check_precision, model_logits, own_gradient,
+    train_step)
 
 # %% ../nbs/70_run.ipynb #history
 class History(list):
@@ -163,7 +164,7 @@ def recipe(
     metric:str|None=None, # what is scored; None: nothing
 ) -> dict: # plain values by name
     "What the numbers of a run depend on."
-    own = settings.optimizer is not None
+    model, own = bare(model), settings.optimizer is not None
     sampler = getattr(loader, 'batch_sampler', None)
     return plain(dict(
         lr=None if own else settings.lr,
@@ -347,11 +348,11 @@ def do_epoch(self:Run):
         scores = score_graph(self.model, self.data, self.labels, self.device, self.history.score, self.memory)
         record |= scores._asdict()
     self.history.append(record)                # complete or, after Ctrl-C on the way, not at all
-    if self.history.best is record: self.best = copy.deepcopy(self.model.state_dict())
+    if self.history.best is record: self.best = copy.deepcopy(bare(self.model).state_dict())
 
 @patch
 def restore_best(self:Run):
-    if self.best is not None: self.model.load_state_dict(self.best)
+    if self.best is not None: bare(self.model).load_state_dict(self.best)
 
 @patch
 def has_stalled(self:Run):
@@ -367,7 +368,7 @@ def state(self:Run) -> dict:
     alone = self.ranks.size == 1
     return dict(
         settings=self.recipe, history=list(self.history), stopped=self.history.stopped, numerics=numerics(self.device),
-        model=self.model.state_dict(), best=self.best, optimizer=self.optimizer.state_dict(),
+        model=bare(self.model).state_dict(), best=self.best, optimizer=self.optimizer.state_dict(),
         schedule={k: v for k, v in self.schedule.state_dict().items() if k != 'lr_lambdas'},
         ranks=self.ranks.size, steps=length_of(self.loader),
         random=random_state(self.loader, self.device) if alone else dict(seed=self.seed),
@@ -391,7 +392,7 @@ def load_state(self:Run, state:dict, name:str|Path):
     self.check_state(state, name)
     self.load_random(state)                 # first, since it may refuse
     if self.ranks.rank == 0: warn_if_moved(state.get('numerics'), name, self.device)
-    self.model.load_state_dict(state['model'])
+    bare(self.model).load_state_dict(state['model'])
     self.optimizer.load_state_dict(state['optimizer'])
     by_function = hasattr(self.schedule, 'lr_lambdas')
     self.schedule.load_state_dict(state['schedule'] | (dict(lr_lambdas=[None]) if by_function else {}))
