@@ -291,7 +291,7 @@ def spmm_op(
 
 @spmm_op.register_fake
 def _spmm_shape(indptr, cols, values, back_indptr, back_cols, back_values, x):
-    return x.new_empty(len(indptr) - 1, x.shape[1])
+    return x.new_empty(indptr.shape[0] - 1, x.shape[1])         # len() would fix the number
 
 def _keep_matrices(ctx, inputs, output): ctx.save_for_backward(*inputs[:6])
 
