@@ -107,7 +107,7 @@ class Propagation:
         return self._once('transposed', dtype, lambda: self._csr(self.mirrored, dtype))
 
     def transposed_parts(self) -> tuple:
-        r"`indptr`, `cols` and `values` of $P^\top$; of a directed graph, better made before a compiled model is called."
+        r"`indptr`, `cols` and `values` of $P^\top$; of a directed graph, made once outside of a compiled model."
         if self.mirrored is not None: return self.indptr, self.cols, self.mirrored
         if self._back is not None: return self._back
         back = transpose_op(self.indptr, self.cols, self.values)

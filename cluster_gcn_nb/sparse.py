@@ -97,8 +97,9 @@ def transpose(
 ) -> Tensor: # [m, n] sparse CSR, with the marks of `matrix`
     "The transpose, its rows sorted."
     check_constant(matrix)
-    parts = _transposed(matrix.crow_indices(), matrix.col_indices(), matrix.values().detach(), matrix.shape[1])
-    return csr_tensor(*parts, len(matrix), check=False, **marks(matrix))
+    indptr, cols, values = matrix.crow_indices(), matrix.col_indices(), matrix.values().detach()
+    indptr, cols, values = _transposed(indptr, cols, values, matrix.shape[1])
+    return csr_tensor(indptr, cols, values, len(matrix), check=False, **marks(matrix))
 
 def _transposed(indptr, cols, values, num_cols):
     "The three arrays of the transpose."

@@ -30,9 +30,9 @@ from .metrics import check_metric
 from .ranks import join, progress_bar
 from .run import History, Run, Settings, checked_batches, learning_rates, length_of, recipe
 from .sparse import from_scipy, scipy_csr
-from cluster_gcn_nb.step import (
-    bare, batch_weight, check_edge_fields, check_fits, check_labels, class_weights, labels_of, model_logits, pick_device,
-    with_adj_t)
+from .step import (
+    bare, batch_weight, check_edge_fields, check_fits, check_labels, class_weights, labels_of, model_logits,
+    pick_device, with_adj_t)
 
 # %% ../nbs/72_training.ipynb #to-train
 def _check_model(model):
