@@ -161,7 +161,7 @@ def say(*text):
 def graph_of_run(config:dict, folder:Path|None, resume:bool):
     "The graph to train on. What is larger than the memory becomes a store in the folder of a run that begins."
     from cluster_gcn_nb.runs import as_trained, read_config
-    from cluster_gcn_nb.step import launched
+    from cluster_gcn_nb.device import launched
     if resume and config.get('store'): return open_graph(dict(graph=config['store']))
     store = None if folder is None or launched() or resume else folder.resolve()/'store'
     more = as_trained(read_config(folder), config) if folder and resume else {}
@@ -181,7 +181,8 @@ def train_run(
     from cluster_gcn_nb.datasets import count_classes
     from cluster_gcn_nb.runs import (
         check_task, check_unchanged, clusters_of, graph_checksums, learnt_from, make_model, save_config, settings_for)
-    from cluster_gcn_nb.step import labels_of, launched, pick_device
+    from cluster_gcn_nb.device import launched, pick_device
+    from cluster_gcn_nb.step import labels_of
     from cluster_gcn_nb.training import fit
     for key in ('batch_size', 'epochs'):
         if config[key] is not None and config[key] < 1: raise ValueError(f'{key}={config[key]} should be 1 or more')
@@ -375,7 +376,7 @@ def cluster_gcn_predict(
         from cluster_gcn_nb.core import temporary_folder
         from cluster_gcn_nb.predictions import check_table, write_table
         from cluster_gcn_nb.runs import load_run, predict_graph
-        from cluster_gcn_nb.step import launched, pick_device
+        from cluster_gcn_nb.device import launched, pick_device
         found, (_, config) = pick_device(device), load_run(run)
         check_table(out)                        # refused before the prediction
         with temporary_folder(out) as place:

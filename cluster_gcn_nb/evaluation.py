@@ -15,9 +15,10 @@ from .graphs import as_graph
 from .inference import Prediction
 from .metrics import Scores, score
 from .ranks import join
-from .step import (
+from .device import pick_device
+from cluster_gcn_nb.step import (
     check_class_names, check_edge_fields, check_feature_names, check_fits, check_labels, float_type, labels_of,
-    logits_at_once, pick_device)
+    logits_at_once)
 
 # %% ../nbs/62_evaluation.ipynb #graph-and-labels
 def graph_and_labels(

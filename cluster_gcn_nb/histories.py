@@ -23,7 +23,7 @@ from .layerwise import Variant, counted, steps_of, try_training
 from .links import Links
 from .model import NORMS, degree_and_diagonal, entry_scales
 from .sparse import csr_tensor, from_scipy, join_rows, marks, scipy_csr, spmm, transpose
-from .step import bare, edge_fields, evaluating, float_type
+from .step import edge_fields, evaluating, float_type, inner_model
 
 # %% ../nbs/64_histories.ipynb #scales
 class WholeRows:
@@ -278,7 +278,7 @@ class Histories(Patched):
         if kind not in ('forward', 'both'): refuse(f'history={kind!r} is unknown', "Give 'forward', 'both' or None")
         self.kind, self.folder, self.device = kind, folder, torch.device(device)
         self.dtype = table_dtype(precision, model)
-        self.model = model = bare(model)            # its steps are called one by one
+        self.model = model = inner_model(model)            # its steps are called one by one
         try:
             fields, variant = self._edges_of(model, clusters)
             try_training(model, clusters.num_features, float_type(model), fields)

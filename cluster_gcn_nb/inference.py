@@ -28,8 +28,9 @@ from cluster_gcn_nb.layerwise import (
 from .memory import SLACK, give_back, map_zeros, own_memory, parse_memory, show_memory
 from .ranks import Solo, join, progress_bar
 from .source import as_source
+from .device import pick_device
 from cluster_gcn_nb.step import (
-    bare, check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, pick_device,
+    check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, inner_model,
     weights_of)
 
 # %% ../nbs/61_inference.ipynb #plan
@@ -210,7 +211,7 @@ class Prediction(Patched):
         embeddings:bool=False, # see predict
     ):
         weights = weights_of(model)
-        self.model = bare(model)
+        self.model = inner_model(model)
         self.dtype = weights.dtype
         self.device = weights.device if device is None else pick_device(str(device))
         self.memory = None if memory is None else parse_memory(memory)

@@ -22,7 +22,7 @@ from fastcore.imports import in_jupyter
 from torch import Tensor
 from tqdm import tqdm
 from .core import Patched
-from .step import launched
+from .device import launched
 
 # %% ../nbs/50_ranks.ipynb #solo
 class Solo:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCHEDULES', 'History', 'learning_rates', 'Settings', 'length_of', 'recipe', 'checked_batches', 'stream_batches',
-           'Run', 'advice']
+           'Run', 'look_at', 'advice']
 
 # %% ../nbs/70_run.ipynb #imports
 import copy, json, math, time
@@ -17,8 +17,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .batching import move_batch
-from .loader import ClusterLoader
+from .loader import ClusterLoader, moved_ahead
 from .checkpoint import (
     mixed_seed, numerics, plain, random_state, set_random_state, structure, warn_if_moved)
 from .core import Patched, atomic_write, refuse
@@ -30,9 +29,9 @@ from .memory import give_back, own_memory
 from .metrics import Scores
 from .prepare import check_whole
 from .ranks import Solo
-from cluster_gcn_nb.step import (
-    PRECISIONS, bare, batch_weight, check_edge_fields, check_labels, check_precision, model_logits, own_gradient,
-    train_step)
+from .step import (
+    PRECISIONS, batch_weight, check_edge_fields, check_labels, check_precision, inner_model, model_logits,
+    own_gradient, train_step)
 
 # %% ../nbs/70_run.ipynb #history
 class History(list):
@@ -164,7 +163,7 @@ def recipe(
     metric:str|None=None, # what is scored; None: nothing
 ) -> dict: # plain values by name
     "What the numbers of a run depend on."
-    model, own = bare(model), settings.optimizer is not None
+    model, own = inner_model(model), settings.optimizer is not None
     sampler = getattr(loader, 'batch_sampler', None)
     return plain(dict(
         lr=None if own else settings.lr,
@@ -204,40 +203,14 @@ def checked_batches(
         yield batch
         del batch
 
-def _to_gpu(batch, device):
-    "The batch on a GPU; features that are nearly all zero are sparse on the way, and dense there."
-    out = move_batch(batch, lambda t: t.pin_memory().to(device, non_blocking=True))
-    if 'sparse_x' in out:
-        out.x = out.sparse_x.to_dense()
-        del out.sparse_x
-    return out
-
-def _keep_until(batch, stream):
-    "The memory of the batch is not used again before `stream` is done with it."
-    def record(tensor):
-        tensor.record_stream(stream)
-        return tensor
-    return move_batch(batch, record)
-
-def _prefetched(batches, device):
-    "Batches on a GPU; the next one is made and moved while one is computed."
-    side, ready = torch.cuda.Stream(device), None
-    for batch in batches:
-        with torch.cuda.stream(side): coming = _to_gpu(batch, device)
-        if ready is not None: yield ready
-        here = torch.cuda.current_stream(device)
-        here.wait_stream(side)
-        ready = _keep_until(coming, here)
-        del coming, batch
-    if ready is not None: yield ready
-
 def stream_batches(
     loader:ClusterLoader|Any, # of batches
     device:torch.device,
 ) -> Iterator:
-    "The batches, on a GPU if that is the device."
-    batches = checked_batches(loader)
-    for batch in _prefetched(batches, device) if device.type == 'cuda' else batches:
+    "The batches on the device; on a GPU, they know their training nodes."
+    batches, is_there = checked_batches(loader), getattr(loader, 'device', None) is not None
+    if device.type == 'cuda' and not is_there: batches = moved_ahead(batches, device)
+    for batch in batches:
         yield batch
         del batch                              # so that its memory can serve the next one
 
@@ -295,8 +268,8 @@ def refresh(self:Run, batch:Data):
 
 @patch
 def take_step(self:Run, batch:Data, number:int) -> tuple:
-    "One step: its loss and number of training nodes, of all ranks."
-    if self.histories is not None and not batch_weight(batch, self.class_weight)[0]:
+    "One step: its loss (a tensor, if the step did not look at it) and number of training nodes, of all ranks."
+    if self.histories is not None and not float(batch_weight(batch, self.class_weight)[0]):
         self.refresh(batch)
         return 0., 0
     precision, clip = self.settings.precision, self.settings.clip
@@ -308,25 +281,32 @@ def take_step(self:Run, batch:Data, number:int) -> tuple:
         raise FloatingPointError(f'{e} in epoch {self.epoch + 1}, batch {number} of {batch.num_nodes:,} nodes: '
                                  f'{advice(batch)}') from None
 
+# %% ../nbs/70_run.ipynb #look
+def look_at(
+    losses:list, # numbers, or tensors that may be on a GPU
+) -> list: # of numbers
+    "The losses of an epoch: one look at the GPU, which has to be waited for."
+    tensors = [loss for loss in losses if isinstance(loss, Tensor)]
+    values = iter(torch.stack(tensors).tolist() if tensors else [])
+    return [next(values) if isinstance(loss, Tensor) else loss for loss in losses]
+
 @patch
-def train_epoch(self:Run):
-    "One pass over the batches; its record, with the mean loss of a training node (NaN if there was none)."
-    self.model.train()
-    began, total, nodes = time.perf_counter(), 0., 0
-    for name in ('sampler', 'batch_sampler'):
-        sampler:Any = getattr(self.loader, name, None)
-        if hasattr(sampler, 'set_epoch'): sampler.set_epoch(self.epoch)
-    begin_epoch(self)
-    self.make_room()
-    for number, batch in enumerate(stream_batches(self.loader, self.device), 1):
-        loss, count = self.take_step(batch, number)
-        if count: self.schedule.step()
-        total += loss * count
-        nodes += count
-        del batch
-        self.make_room()
-    seconds = end_epoch(self, time.perf_counter() - began)
-    return dict(epoch=self.epoch + 1, loss=total / nodes if nodes else math.nan, seconds=seconds)
+def weights_to_restore(self:Run) -> dict|None:
+    "A copy of the weights where steps do not look at their losses; None where they do."
+    looks = self.ranks.size > 1 or (self.device.type == 'cpu' and getattr(self.loader, 'device', None) is None)
+    return None if looks else copy.deepcopy(self.model.state_dict())
+
+@patch
+def check_losses(self:Run, losses:list, dealt:list, before:dict):
+    "Raise a `FloatingPointError` if a loss is not finite, with the weights before the epoch; its batch is made again."
+    number = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
+    if number is None: return
+    self.model.load_state_dict(before)
+    problem = f'the loss or the gradient is not finite in epoch {self.epoch + 1}, batch {number + 1}'
+    if dealt[number] is not None:
+        batch = self.loader.collate_fn(dealt[number])
+        problem += f' of {batch.num_nodes:,} nodes: {advice(batch)}'
+    raise FloatingPointError(f'{problem}. The weights are those before this epoch')
 
 def advice(
     batch:Data, # whose loss or gradient is not finite
@@ -338,6 +318,32 @@ def advice(
     if bad: return f'the features of {bad} of them are NaN or infinite; correct data.x'
     return 'all features are finite; try a lower learning rate (lr=), or clipped gradients (clip=1.)'
 
+# %% ../nbs/70_run.ipynb #train_epoch
+@patch
+def train_epoch(self:Run):
+    "One pass over the batches; its record, with the mean loss of a training node (NaN if there was none)."
+    self.model.train()
+    began, before = time.perf_counter(), self.weights_to_restore()
+    losses, counts, dealt = [], [], []
+    for name in ('sampler', 'batch_sampler'):
+        sampler:Any = getattr(self.loader, name, None)
+        if hasattr(sampler, 'set_epoch'): sampler.set_epoch(self.epoch)
+    begin_epoch(self)
+    self.make_room()
+    for number, batch in enumerate(stream_batches(self.loader, self.device), 1):
+        loss, count = self.take_step(batch, number)
+        if count: self.schedule.step()
+        losses.append(loss)
+        counts.append(count)
+        dealt.append(batch.get('clusters'))
+        del batch
+        self.make_room()
+    losses = look_at(losses)
+    if before is not None: self.check_losses(losses, dealt, before)
+    seconds = end_epoch(self, time.perf_counter() - began)
+    total, nodes = sum(loss * count for loss, count in zip(losses, counts)), sum(counts)
+    return dict(epoch=self.epoch + 1, loss=total / nodes if nodes else math.nan, seconds=seconds)
+
 # %% ../nbs/70_run.ipynb #run-best
 @patch
 def do_epoch(self:Run):
@@ -348,11 +354,11 @@ def do_epoch(self:Run):
         scores = score_graph(self.model, self.data, self.labels, self.device, self.history.score, self.memory)
         record |= scores._asdict()
     self.history.append(record)                # complete or, after Ctrl-C on the way, not at all
-    if self.history.best is record: self.best = copy.deepcopy(bare(self.model).state_dict())
+    if self.history.best is record: self.best = copy.deepcopy(inner_model(self.model).state_dict())
 
 @patch
 def restore_best(self:Run):
-    if self.best is not None: bare(self.model).load_state_dict(self.best)
+    if self.best is not None: inner_model(self.model).load_state_dict(self.best)
 
 @patch
 def has_stalled(self:Run):
@@ -368,7 +374,7 @@ def state(self:Run) -> dict:
     alone = self.ranks.size == 1
     return dict(
         settings=self.recipe, history=list(self.history), stopped=self.history.stopped, numerics=numerics(self.device),
-        model=bare(self.model).state_dict(), best=self.best, optimizer=self.optimizer.state_dict(),
+        model=inner_model(self.model).state_dict(), best=self.best, optimizer=self.optimizer.state_dict(),
         schedule={k: v for k, v in self.schedule.state_dict().items() if k != 'lr_lambdas'},
         ranks=self.ranks.size, steps=length_of(self.loader),
         random=random_state(self.loader, self.device) if alone else dict(seed=self.seed),
@@ -392,7 +398,7 @@ def load_state(self:Run, state:dict, name:str|Path):
     self.check_state(state, name)
     self.load_random(state)                 # first, since it may refuse
     if self.ranks.rank == 0: warn_if_moved(state.get('numerics'), name, self.device)
-    bare(self.model).load_state_dict(state['model'])
+    inner_model(self.model).load_state_dict(state['model'])
     self.optimizer.load_state_dict(state['optimizer'])
     by_function = hasattr(self.schedule, 'lr_lambdas')
     self.schedule.load_state_dict(state['schedule'] | (dict(lr_lambdas=[None]) if by_function else {}))

@@ -6,7 +6,7 @@
 __all__ = ['fit', 'training_graph', 'TensorBoard']
 
 # %% ../nbs/72_training.ipynb #imports
-import copy, inspect, os
+import copy, inspect, math, os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -30,19 +30,20 @@ from .metrics import check_metric
 from .ranks import join, progress_bar
 from .run import History, Run, Settings, checked_batches, learning_rates, length_of, recipe
 from .sparse import from_scipy, scipy_csr
+from .device import pick_device
 from .step import (
-    bare, batch_weight, check_edge_fields, check_fits, check_labels, class_weights, labels_of, model_logits,
-    pick_device, with_adj_t)
+    batch_weight, check_edge_fields, check_fits, check_labels, class_weights, inner_model, labels_of,
+    model_logits, with_adj_t)
 
 # %% ../nbs/72_training.ipynb #to-train
 def _check_model(model):
     "Raise a `TypeError` unless it can be called as `model(x, edge_index)`."
-    kind = type(bare(model)).__name__
+    kind = type(inner_model(model)).__name__
     if not isinstance(model, nn.Module):
         refuse(f'the model should be a torch.nn.Module, not a {kind}', 'Make one: GCN(...)', TypeError)
     small = [p.dtype for p in model.parameters() if p.is_floating_point() and p.dtype.itemsize < 4]
     if small: refuse(f'the weights are {small[0]}', "Train model.float(), perhaps with precision='bfloat16'")
-    arguments = inspect.signature(bare(model).forward).parameters.values()
+    arguments = inspect.signature(inner_model(model).forward).parameters.values()
     if any(p.kind == p.VAR_POSITIONAL for p in arguments): return
     taken = [p.name for p in arguments if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(taken) < 2:
@@ -86,7 +87,7 @@ def _initialise(model, loader, device):
     first = next(checked_batches(loader, model), None)
     if first is None:
         refuse('the loader gave no batch', 'Make one: ClusterLoader(ClusterData(data, 100), batch_size=10)')
-    if lazy: model_logits(bare(model), first, device)
+    if lazy: model_logits(inner_model(model), first, device)
 
 # %% ../nbs/72_training.ipynb #start
 def _start(model, loader, data, labels, num_classes, settings, device, ranks):
@@ -134,6 +135,26 @@ def _note_names(model, labels):
         names = None if labels is None else labels.get(key)
         if names is not None: setattr(model, key, [str(name) for name in names])
 
+def _device(device, loader):
+    "The device to train on: that of the loader, if it has one."
+    there = loader.device if isinstance(loader, ClusterLoader) else None
+    wanted = pick_device(device)
+    if there is None: return wanted
+    if device != 'auto' and (wanted.type, wanted.index or 0) != (there.type, there.index or 0):
+        refuse(f'device={device!r}, and the batches of the loader are on {there}', 'Leave out one of them')
+    return there
+
+def _check_padding(model, loader, device):
+    "Raise a `ValueError` if the model lets dummy nodes change what it gives for others."
+    if not isinstance(loader, ClusterLoader) or getattr(loader.graph, 'padding', None) is None: return
+    batch, twin = loader.collate_fn([0]), copy.deepcopy(model)
+    batch.x[batch.n_id < 0] = math.nan
+    with torch.random.fork_rng([device] if device.type == 'cuda' else []), torch.no_grad():
+        logits = model_logits(twin.train(), batch, device)
+    if logits[batch.n_id >= 0].isfinite().all(): return
+    refuse(f'{type(model).__name__} mixes all nodes of a batch, as nn.BatchNorm1d does: dummy nodes would count',
+           'Use layers that look at nodes one by one (layer_norm=True), or leave out pad=')
+
 def _prepare(model, loader, data, settings, device, ranks, stack):
     "Check everything that `fit` is given, and make the run; what it keeps open, `stack` closes."
     _check_model(model)
@@ -144,10 +165,11 @@ def _prepare(model, loader, data, settings, device, ranks, stack):
         data, labels = graph_and_labels(model, data)
         check_fits(model, data.num_features, count_classes(labels))
     _check_patience(settings, labels)
-    found = pick_device(device)
+    found = _device(device, loader)
     loader = deal(loader, ranks)
     if type(loader) is ClusterLoader: loader = loader.for_model(model)      # others may change their batches
     _initialise(model.to(found), loader, found)
+    _check_padding(model, loader, found)
     histories = _histories(model, loader, settings, found, ranks, stack)
     if histories is not None: loader = loader.made_by(histories.batches)
     run = _start(model, loader, data, labels, num_classes, settings, found, ranks)
@@ -220,7 +242,7 @@ def fit(
     warmup:int=40, # steps over which the learning rate grows to its full value
     optimizer:torch.optim.Optimizer|None=None, # instead of Adam; then `lr`, `weight_decay` and `warmup` do not count
     eval_every:int=1, # epochs between evaluations; the last epoch is always evaluated
-    device:str='auto', # see pick_device; the model stays there
+    device:str='auto', # see pick_device; default: where the loader's batches are; the model stays there
     seed:int|None=None, # of shuffling and dropout (not of the first weights)
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
     precision:str='float32', # of products: see train_step
