@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SPARE', 'count_links', 'BatchSizes', 'pieces_of', 'row_bytes', 'resident_bytes', 'check_room', 'Padding',
-           'padding_for', 'DeviceCut', 'cut_on_device', 'pad_cut', 'Table', 'SparseTable', 'ResidentGraph']
+           'padding_for', 'dummy_ends', 'DeviceCut', 'cut_on_device', 'pad_cut', 'pad_field', 'Table', 'SparseTable',
+           'ResidentGraph']
 
 # %% ../nbs/36_resident.ipynb #imports
 import math
@@ -129,6 +130,7 @@ class Padding:
     "The size of all batches."
     nodes:int                # dummy nodes included
     edges:int                # loops of dummy nodes included
+    links:int                # edges of its nodes, wherever they lead: see Histories
 
     def check(self,
         nodes:int, edges:int, # of a batch
@@ -148,7 +150,16 @@ def padding_for(
 ) -> Padding:
     "The size of batches of `q` clusters."
     nodes, most_edges = sizes.most(q)
-    return Padding(nodes + SPARE, most_edges if edges is None else edges)
+    links = max(int(np.sort(sizes.links.sum(axis))[-q:].sum()) for axis in (0, 1))
+    return Padding(nodes + SPARE, most_edges if edges is None else edges, links)
+
+def dummy_ends(
+    count:int, # entries of dummy nodes
+    dummies:int, # at least 1
+    device:str|torch.device='cpu',
+) -> Tensor: # [dummies] int64: where the entries of each dummy end
+    "Entries shared among dummy nodes."
+    return count * torch.arange(1, dummies + 1, device=device) // dummies
 
 # %% ../nbs/36_resident.ipynb #cut
 @dataclass
@@ -193,7 +204,7 @@ def pad_cut(
     "A batch with dummy nodes, which share dummy edges: loops."
     n, m, device = len(cut.nodes), len(cut.cols), cut.cols.device
     dummies, loops = padding.nodes - n, padding.edges - m
-    ends = m + loops * torch.arange(1, dummies + 1, device=device) // dummies
+    ends = m + dummy_ends(loops, dummies, device)
     owner = (dummies * torch.arange(1, loops + 1, device=device) - 1) // max(loops, 1)         # dummy of each loop
     return DeviceCut(
         nodes=F.pad(cut.nodes, (0, dummies), value=num_nodes),
@@ -203,6 +214,15 @@ def pad_cut(
 
 # %% ../nbs/36_resident.ipynb #tables
 _DUMMY = dict(y=-1, n_id=-1, e_id=-1, edge_weight=1)       # of other fields: 0
+
+def pad_field(
+    key:str, # the field
+    value:Tensor, # [n, ...]
+    size:int, # rows, dummies included
+) -> Tensor: # [size, ...]
+    "A field with rows of dummies."
+    dummies = value.new_full((size - len(value), *value.shape[1:]), _DUMMY.get(key, 0))
+    return torch.cat([value, dummies])
 
 class Table:
     "A field of all nodes or edges on a device."

@@ -127,7 +127,8 @@ def _histories(model, loader, settings, device, ranks, stack):
     in_files = path is not None or settings.memory is not None
     if path is not None and not os.access(path.parent, os.W_OK): path = None
     if in_files: folder = stack.enter_context(temporary_folder(path))
-    return Histories(model, clusters, settings.history, settings.history_precision, folder, device)
+    padding = getattr(loader.graph, 'padding', None)
+    return Histories(model, clusters, settings.history, settings.history_precision, folder, device, padding)
 
 def _note_names(model, labels):
     "Classes and features by name, where they are known: other graphs are compared with them."
