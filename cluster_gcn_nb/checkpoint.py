@@ -139,7 +139,8 @@ def _users_classes(kind):
 
 def _attributes(module, code):
     "What describes a module: its plain attributes; with `code`, everything that the user's own classes have."
-    inherited = {*vars(torch.nn.Module()), 'class_names', 'feature_names'}          # which fit sets
+    set_by_others = 'class_names', 'feature_names', '_compiled_call_impl'          # by fit, and by model.compile()
+    inherited = {*vars(torch.nn.Module()), *set_by_others}
     kept = {name: value for name, value in sorted(vars(module).items())
             if name not in inherited and not isinstance(value, torch.device)}
     own = _users_classes(type(module)) if code else []

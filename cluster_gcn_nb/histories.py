@@ -25,7 +25,7 @@ from .links import Links
 from .model import NORMS, degree_and_diagonal, entry_scales
 from .resident import Padding, dummy_ends, pad_field
 from .sparse import csr_tensor, from_scipy, join_rows, marks, scipy_csr, spmm, transpose
-from .step import edge_fields, evaluating, float_type
+from .step import edge_fields, evaluating, float_type, inner_model
 
 # %% ../nbs/64_histories.ipynb #scales
 class WholeRows:
@@ -314,8 +314,8 @@ class Histories(Patched):
         if kind not in ('forward', 'both'): refuse(f'history={kind!r} is unknown', "Give 'forward', 'both' or None")
         self.kind, self.folder, self.device = kind, folder, torch.device(device)
         self.dtype = table_dtype(precision, model)
+        self.model = model = inner_model(model)            # its steps are called one by one
         try:
-            self.model = model
             fields, variant = self._edges_of(model, clusters)
             try_training(model, clusters.num_features, float_type(model), fields)
         except ValueError as error: raise ValueError(f'history={kind!r}: {error}; or train with history=None') from None

@@ -29,8 +29,9 @@ from .memory import SLACK, give_back, map_zeros, own_memory, parse_memory, show_
 from .ranks import Solo, join, progress_bar
 from .source import as_source
 from .device import pick_device
-from .step import (
-    check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, weights_of)
+from cluster_gcn_nb.step import (
+    check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, inner_model,
+    weights_of)
 
 # %% ../nbs/61_inference.ipynb #plan
 _SMALL, _LARGE = 2**23, 2**28       # cost of the blocks that are tried out; bytes for a block where there is room
@@ -210,7 +211,7 @@ class Prediction(Patched):
         embeddings:bool=False, # see predict
     ):
         weights = weights_of(model)
-        self.model = getattr(model, '_orig_mod', model)             # of a compiled one
+        self.model = inner_model(model)
         self.dtype = weights.dtype
         self.device = weights.device if device is None else pick_device(str(device))
         self.memory = None if memory is None else parse_memory(memory)

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from .core import refuse
-from .sparse import check_constant, checked, csr_tensor, spmm, to_adj_t, transpose, version
+from .sparse import (
+    check_constant, checked, csr_tensor, spmm, spmm_op, to_adj_t, transpose, transpose_op, version)
 
 # %% ../nbs/40_model.ipynb #norms
 @dataclass(frozen=True)
@@ -70,8 +71,13 @@ class Propagation:
         self.is_fixed = is_fixed
         self._matrices:dict[tuple, Tensor] = {}      # by name and dtype, those that have been used
         self._product:tuple = None, None, None       # the last x, the versions of x and product, P @ x
+        self._back:tuple|None = None                 # the transpose of a directed graph, once it is made
 
-    def __matmul__(self, x:Tensor) -> Tensor:
+    def __matmul__(self, x:Tensor) -> Tensor: return self.product(x)
+
+    def product(self, x:Tensor) -> Tensor:
+        "`P @ x`, by a name that `torch.compile` follows."
+        if torch.compiler.is_compiling(): return self._compiled_product(x)
         if x.requires_grad: return _Propagate.apply(self, x)
         return self._kept_product(x) if self.is_fixed else spmm(self.matrix(x.dtype), x)
 
@@ -84,6 +90,12 @@ class Propagation:
             self._product = x, (version(x), version(product)), product
         return product
 
+    def _compiled_product(self, x):
+        "`P @ x` by operators that `torch.compile` knows; it takes no sparse tensors, and nothing is kept."
+        indptr, cols, values = self.transposed_parts() if x.requires_grad else (None, None, None)
+        if values is not None: values = values.to(x.dtype)
+        return spmm_op(self.indptr, self.cols, self.values.to(x.dtype), indptr, cols, values, x)
+
     def matrix(self, dtype:torch.dtype) -> Tensor:
         "$P$, as sparse CSR."
         return self._once('matrix', dtype, lambda: self._csr(self.values, dtype))
@@ -93,6 +105,14 @@ class Propagation:
         if self.mirrored is self.values: return self.matrix(dtype)
         if self.mirrored is None: return self._once('transposed', dtype, lambda: transpose(self.matrix(dtype)))
         return self._once('transposed', dtype, lambda: self._csr(self.mirrored, dtype))
+
+    def transposed_parts(self) -> tuple:
+        r"`indptr`, `cols` and `values` of $P^\top$; of a directed graph, made once outside of a compiled model."
+        if self.mirrored is not None: return self.indptr, self.cols, self.mirrored
+        if self._back is not None: return self._back
+        back = transpose_op(self.indptr, self.cols, self.values)
+        if not torch.compiler.is_compiling(): self._back = back
+        return back
 
     def _csr(self, values, dtype): return csr_tensor(self.indptr, self.cols, values.to(dtype), check=False)
 
@@ -105,7 +125,7 @@ def degree_and_diagonal(
     norm:Norm, # the variant
     diag_lambda:float, # λ of eq. 11
     counts:Tensor, # [n]: entries of each row of the transposed adjacency
-    rows:Tensor, # [num_entries]: the row of each entry, from 0
+    rows:Tensor, # [num_entries]: the row of each entry, from 0, ascending
     loop:Tensor, # [num_entries] bool: is it a self-loop?
     weight:Tensor|None, # [num_entries]; None: all one
     dtype:torch.dtype, # of the results
@@ -114,18 +134,18 @@ def degree_and_diagonal(
     def row_sums(rows, values):
         return torch.zeros(len(counts), dtype=dtype, device=counts.device).index_add_(0, rows, values)
     degree = counts.to(dtype) if weight is None else row_sums(rows, weight)
-    own, missing = 0., float(norm.loops)                   # weight of the self-loops; of the one that is added
-    if loop.any():
-        loops = rows[loop]
-        own = row_sums(loops, torch.ones_like(loops, dtype=dtype) if weight is None else weight[loop])
-        missing = torch.full_like(degree, missing).index_fill_(0, loops.long(), 0.)
+    begins = F.pad(counts.cumsum(0, dtype=counts.dtype), (1, 0))
+    loops = F.pad(loop.cumsum(0, dtype=counts.dtype), (1, 0)).index_select(0, begins).diff()     # in each row
+    missing = (loops == 0).to(dtype) * norm.loops           # weight of the self-loop that is added
     degree = degree + missing
     if weight is not None or not norm.loops: degree = torch.where(degree > 0, degree, torch.inf)
     scale = degree ** norm.left
     if norm.right: scale = scale * degree ** norm.right
     diag = scale * missing
     if norm.identity: diag = diag + norm.identity
-    if norm.diagonal: diag = diag + diag_lambda * scale * (own + missing)
+    if norm.diagonal:
+        own = loops.to(dtype) if weight is None else row_sums(rows, torch.where(loop, weight, 0.))
+        diag = diag + diag_lambda * scale * (own + missing)
     return degree, diag
 
 # %% ../nbs/40_model.ipynb #entry-scales
@@ -218,15 +238,16 @@ class GCNLayer(nn.Module):
         x:Tensor, # [num_nodes, in_channels] float32; dense, or sparse CSR without a gradient
     ) -> Tensor: # [num_nodes, out_channels] float32
         if x.layout == torch.sparse_csr:
-            return (propagation @ times(x, self.weight)).add_(self.bias)
-        if self.propagates_first(propagation, x): return F.linear(propagation @ x, self.weight.T, self.bias)
-        return (propagation @ (x @ self.weight)).add_(self.bias)
+            return propagation.product(times(x, self.weight)).add_(self.bias)
+        if self.propagates_first(propagation, x): return F.linear(propagation.product(x), self.weight.T, self.bias)
+        return propagation.product(x @ self.weight).add_(self.bias)
 
     def propagates_first(self, propagation:Propagation, x:Tensor) -> bool:
         "Is `(P X) W` cheaper than `P (X W)`?"
         width_in, width_out = self.weight.shape
         if x.requires_grad: return width_in <= width_out
-        return propagation.is_fixed or width_in <= 2 * width_out
+        kept = propagation.is_fixed and not torch.compiler.is_compiling()
+        return kept or width_in <= 2 * width_out
 
     def extra_repr(self) -> str: return f'{self.weight.shape[0]}, {self.weight.shape[1]}'
 
@@ -253,7 +274,8 @@ def relu_dropout(
 ) -> Tensor: # of the shape of `x`
     "`dropout(relu(x), p)`. On a CPU, `p` is rounded to a multiple of 1/65536."
     keep = round((1 - p) * 65536)
-    if p == 0 or x.device.type != 'cpu' or not 0 < keep < 65536: return F.dropout(x.relu(), p)
+    ours = x.device.type == 'cpu' and 0 < keep < 65536 and not torch.compiler.is_compiling()
+    if not ours: return F.dropout(x.relu(), p)
     size = x.numel()
     bytes = _coins(-(-size // 64), keep).view(torch.uint8).int()
     mask = _factors(65536 / keep, x.dtype).index_select(0, bytes).view(-1)[:size].view(x.shape)

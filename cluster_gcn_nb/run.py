@@ -30,7 +30,8 @@ from .metrics import Scores
 from .prepare import check_whole
 from .ranks import Solo
 from .step import (
-    PRECISIONS, batch_weight, check_edge_fields, check_labels, check_precision, model_logits, own_gradient, train_step)
+    PRECISIONS, batch_weight, check_edge_fields, check_labels, check_precision, inner_model, model_logits,
+    own_gradient, train_step)
 
 # %% ../nbs/70_run.ipynb #history
 class History(list):
@@ -162,7 +163,7 @@ def recipe(
     metric:str|None=None, # what is scored; None: nothing
 ) -> dict: # plain values by name
     "What the numbers of a run depend on."
-    own = settings.optimizer is not None
+    model, own = inner_model(model), settings.optimizer is not None
     sampler = getattr(loader, 'batch_sampler', None)
     return plain(dict(
         lr=None if own else settings.lr,
@@ -353,11 +354,11 @@ def do_epoch(self:Run):
         scores = score_graph(self.model, self.data, self.labels, self.device, self.history.score, self.memory)
         record |= scores._asdict()
     self.history.append(record)                # complete or, after Ctrl-C on the way, not at all
-    if self.history.best is record: self.best = copy.deepcopy(self.model.state_dict())
+    if self.history.best is record: self.best = copy.deepcopy(inner_model(self.model).state_dict())
 
 @patch
 def restore_best(self:Run):
-    if self.best is not None: self.model.load_state_dict(self.best)
+    if self.best is not None: inner_model(self.model).load_state_dict(self.best)
 
 @patch
 def has_stalled(self:Run):
@@ -373,7 +374,7 @@ def state(self:Run) -> dict:
     alone = self.ranks.size == 1
     return dict(
         settings=self.recipe, history=list(self.history), stopped=self.history.stopped, numerics=numerics(self.device),
-        model=self.model.state_dict(), best=self.best, optimizer=self.optimizer.state_dict(),
+        model=inner_model(self.model).state_dict(), best=self.best, optimizer=self.optimizer.state_dict(),
         schedule={k: v for k, v in self.schedule.state_dict().items() if k != 'lr_lambdas'},
         ranks=self.ranks.size, steps=length_of(self.loader),
         random=random_state(self.loader, self.device) if alone else dict(seed=self.seed),
@@ -397,7 +398,7 @@ def load_state(self:Run, state:dict, name:str|Path):
     self.check_state(state, name)
     self.load_random(state)                 # first, since it may refuse
     if self.ranks.rank == 0: warn_if_moved(state.get('numerics'), name, self.device)
-    self.model.load_state_dict(state['model'])
+    inner_model(self.model).load_state_dict(state['model'])
     self.optimizer.load_state_dict(state['optimizer'])
     by_function = hasattr(self.schedule, 'lr_lambdas')
     self.schedule.load_state_dict(state['schedule'] | (dict(lr_lambdas=[None]) if by_function else {}))

@@ -29,7 +29,7 @@ from .partition import Partition, has_labels, partition_graph
 from .predictions import class_names, id_name, node_names, prediction_table, write_table
 from .ranks import is_main_process, join
 from .device import launched
-from .step import check_feature_names, check_fits, labels_of, predict_logits
+from .step import check_feature_names, check_fits, inner_model, labels_of, predict_logits
 
 # %% ../nbs/80_runs.ipynb #out
 def open_out(
@@ -100,6 +100,7 @@ def save_run(
     history:Any, # of fit
 ):
     "Write config, history, curves, weights and predictions to `out`. All ranks take part, and rank 0 writes."
+    model = inner_model(model)
     if not isinstance(model, GCN):
         refuse(f'a {type(model).__name__} cannot be kept in a run', 'Keep it by torch.save', TypeError)
     if isinstance(data, Data): data = as_graph(data, needs=('x', 'edge_index', 'y'))

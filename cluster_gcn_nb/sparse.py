@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['csr_tensor', 'marks', 'checked', 'version', 'scipy_csr', 'from_scipy', 'check_constant', 'transpose', 'count_rows',
            'entry_order', 'to_adj_t', 'sort_entries', 'sort_edges', 'mirror_difference', 'is_symmetric', 'spmm',
-           'sparse_rows', 'join', 'join_rows', 'take_rows']
+           'transpose_op', 'spmm_op', 'sparse_rows', 'join', 'join_rows', 'take_rows']
 
 # %% ../nbs/11_sparse.ipynb #imports
 import warnings
@@ -96,20 +96,28 @@ def transpose(
 ) -> Tensor: # [m, n] sparse CSR, with the marks of `matrix`
     "The transpose, its rows sorted."
     check_constant(matrix)
-    values, cols = matrix.values().detach(), matrix.col_indices()
+    indptr, cols, values = matrix.crow_indices(), matrix.col_indices(), matrix.values().detach()
+    indptr, cols, values = _transposed(indptr, cols, values, matrix.shape[1])
+    return csr_tensor(indptr, cols, values, len(matrix), check=False, **marks(matrix))
+
+def _transposed(indptr, cols, values, num_cols):
+    "The three arrays of the transpose."
     if values.device.type == 'cpu' and values.dtype in (torch.float32, torch.float64):
-        t = scipy_csr(matrix).tocsc()
-        return from_scipy(sp.csr_array((t.data, t.indices, t.indptr), shape=matrix.shape[::-1]), **marks(matrix))
-    rows, order = torch.repeat_interleave(matrix.crow_indices().diff()), torch.argsort(cols, stable=True)
-    indptr = count_rows(cols, matrix.shape[1])
-    return csr_tensor(indptr, rows[order], values[order], len(matrix), check=False, **marks(matrix))
+        parts = values.numpy(), cols.numpy(), indptr.numpy()
+        t = sp.csr_array(parts, shape=(len(indptr) - 1, num_cols)).tocsc()
+        return torch.from_numpy(t.indptr), torch.from_numpy(t.indices), torch.from_numpy(t.data)
+    order = torch.argsort(cols, stable=True)
+    rows = torch.repeat_interleave(indptr.diff(), output_size=len(cols))
+    return count_rows(cols, num_cols), rows[order], values[order]
 
 def count_rows(
     rows:Tensor, # [num_entries] integers: the row of each entry, in any order
     num_rows:int, # of the matrix
 ) -> Tensor: # [num_rows + 1] int64: `indptr`
     "Where each row begins once entries are sorted."
-    return F.pad(torch.bincount(rows, minlength=num_rows).cumsum(0), (1, 0))
+    ones = torch.ones(1, dtype=torch.int64, device=rows.device).expand(len(rows))
+    counts = torch.zeros(num_rows, dtype=torch.int64, device=rows.device).index_add_(0, rows, ones)
+    return F.pad(counts.cumsum(0), (1, 0))
 
 # %% ../nbs/11_sparse.ipynb #to_adj_t
 def entry_order(
@@ -255,6 +263,43 @@ def spmm(
     uses_mkl = x.shape[1] < 128 and x.dtype == torch.float32 and torch.backends.mkl.is_available()
     if x.is_cuda or uses_mkl: return matrix @ x
     return torch.sparse.mm(matrix, x.contiguous(), 'sum')
+
+# %% ../nbs/11_sparse.ipynb #operators
+@torch.library.custom_op('cluster_gcn_nb::transpose', mutates_args=(),
+                         schema='(Tensor indptr, Tensor cols, Tensor values) -> (Tensor, Tensor, Tensor)')
+def transpose_op(
+    indptr:Tensor, cols:Tensor, values:Tensor, # of an [n, n] matrix in CSR: [n + 1], [num_entries], [num_entries]
+): # `indptr`, `cols` and `values` of its transpose
+    "`transpose` of a square matrix, as an operator of PyTorch."
+    back_indptr, back_cols, back_values = _transposed(indptr, cols, values.detach(), len(indptr) - 1)
+    return back_indptr.to(indptr.dtype), back_cols.to(cols.dtype), back_values
+
+@transpose_op.register_fake
+def _transpose_shapes(indptr, cols, values):
+    return torch.empty_like(indptr), torch.empty_like(cols), torch.empty_like(values)
+
+@torch.library.custom_op('cluster_gcn_nb::spmm', mutates_args=(),
+                         schema='(Tensor indptr, Tensor cols, Tensor values, Tensor? back_indptr, Tensor? back_cols, '
+                                'Tensor? back_values, Tensor x) -> Tensor')
+def spmm_op(
+    indptr:Tensor, cols:Tensor, values:Tensor, # of an [n, m] matrix in CSR: [n + 1], [num_entries], [num_entries]
+    back_indptr:Tensor|None, back_cols:Tensor|None, back_values:Tensor|None, # of its transpose, for the gradient
+    x:Tensor, # [m, width], of the dtype of the values
+) -> Tensor: # [n, width]
+    "`spmm` as an operator of PyTorch, with a gradient with respect to `x`."
+    return spmm(csr_tensor(indptr, cols, values, len(x), check=False), x)
+
+@spmm_op.register_fake
+def _spmm_shape(indptr, cols, values, back_indptr, back_cols, back_values, x):
+    return x.new_empty(indptr.shape[0] - 1, x.shape[1])         # len() would fix the number
+
+def _keep_matrices(ctx, inputs, output): ctx.save_for_backward(*inputs[:6])
+
+def _spmm_gradient(ctx, grad):
+    matrix, back = ctx.saved_tensors[:3], ctx.saved_tensors[3:]
+    return None, None, None, None, None, None, spmm_op(*back, *matrix, grad)
+
+spmm_op.register_autograd(_spmm_gradient, setup_context=_keep_matrices)
 
 # %% ../nbs/11_sparse.ipynb #sparse_rows
 def _is_dense(rows): return np.count_nonzero(rows) > rows.size / 8

@@ -32,17 +32,18 @@ from .run import History, Run, Settings, checked_batches, learning_rates, length
 from .sparse import from_scipy, scipy_csr
 from .device import pick_device
 from .step import (
-    batch_weight, check_edge_fields, check_fits, check_labels, class_weights, labels_of, model_logits, with_adj_t)
+    batch_weight, check_edge_fields, check_fits, check_labels, class_weights, inner_model, labels_of,
+    model_logits, with_adj_t)
 
 # %% ../nbs/72_training.ipynb #to-train
 def _check_model(model):
     "Raise a `TypeError` unless it can be called as `model(x, edge_index)`."
-    kind = type(model).__name__
+    kind = type(inner_model(model)).__name__
     if not isinstance(model, nn.Module):
         refuse(f'the model should be a torch.nn.Module, not a {kind}', 'Make one: GCN(...)', TypeError)
     small = [p.dtype for p in model.parameters() if p.is_floating_point() and p.dtype.itemsize < 4]
     if small: refuse(f'the weights are {small[0]}', "Train model.float(), perhaps with precision='bfloat16'")
-    arguments = inspect.signature(getattr(model, '_orig_mod', model).forward).parameters.values()
+    arguments = inspect.signature(inner_model(model).forward).parameters.values()
     if any(p.kind == p.VAR_POSITIONAL for p in arguments): return
     taken = [p.name for p in arguments if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(taken) < 2:
@@ -86,7 +87,7 @@ def _initialise(model, loader, device):
     first = next(checked_batches(loader, model), None)
     if first is None:
         refuse('the loader gave no batch', 'Make one: ClusterLoader(ClusterData(data, 100), batch_size=10)')
-    if lazy: model_logits(model, first, device)
+    if lazy: model_logits(inner_model(model), first, device)
 
 # %% ../nbs/72_training.ipynb #start
 def _start(model, loader, data, labels, num_classes, settings, device, ranks):
