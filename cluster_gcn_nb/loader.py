@@ -102,7 +102,7 @@ class ClusterLoader(torch.utils.data.DataLoader):
         self.device:torch.device|None = None if device is None else pick_device(str(device))
         self.graph:Any = cluster_data                            # which makes the batches
         if self.device is not None and resident:
-            self.graph = ResidentGraph(cluster_data, self.device, pad, _clusters_in_batch(self))
+            self.graph = ResidentGraph(cluster_data, self.device, pad, _clusters_in_batch(self) if pad else 1)
         self._make_batches()
 
     def for_model(self,
@@ -172,6 +172,12 @@ def _check_made_here(num_workers=0, pin_memory=False, **_):
     if pin_memory: refuse('pin_memory=True is for batches on the CPU', 'Leave it out, or give resident=False')
 
 def _clusters_in_batch(loader):
-    "Clusters in a batch, at most."
-    found = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', None)
-    return len(loader.cluster_data) if found is None else min(found, len(loader.cluster_data))
+    "Clusters in a batch, at most. Raises `ValueError` if it is not known."
+    sampler = loader.batch_sampler
+    if sampler is None: return 1
+    found = loader.batch_size or getattr(sampler, 'batch_size', None)
+    if found is None and isinstance(sampler, (list, tuple)): found = max(map(len, sampler), default=1)
+    if found is None:
+        refuse(f'pad= needs to know how many clusters a batch has, and {type(sampler).__name__} has no batch_size',
+               'Let the sampler have this attribute, or leave out pad=')
+    return min(found, len(loader.cluster_data))

@@ -284,6 +284,8 @@ class ResidentGraph:
         pad:bool|int=False, # fill up all batches to one size? A number: the edges of a batch; True: enough for any
         batch_size:int=1, # clusters in a batch, for `pad`
     ):
+        if not isinstance(pad, (bool, int, np.integer)) or pad < 0:
+            refuse(f'pad={pad!r} is no size', 'Give True, or the number of edges of a batch')
         self.clusters, self.device = clusters, torch.device(device)
         check_room(clusters, self.device)
         self.sizes = BatchSizes(clusters)
