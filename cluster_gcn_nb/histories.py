@@ -53,8 +53,8 @@ class WholeRows:
         "`degree` and `diag` of these nodes."
         links, rows, loop, weight = self._links([(start, stop)])
         if weight is not None: weight = weight.to(self.dtype)
-        counts = links.crow_indices().diff()
-        return degree_and_diagonal(self.norm, self.variant.diag_lambda, counts, rows, loop, weight, self.dtype)
+        indptr = links.crow_indices()
+        return degree_and_diagonal(self.norm, self.variant.diag_lambda, indptr, rows, loop, weight, self.dtype)
 
     def _scaled(self, found, ranges, left, right):
         "What `_links` found, normalised."

@@ -280,10 +280,10 @@ def _scales_of(block, variant, dtype): # [num_rows, 2]
     "`degree` and `diag` of a block's nodes."
     weight, rows = block.weights(variant.weighted, variant.one_loop), block.rows
     if weight is not None: weight = weight.to(dtype)
-    counts = torch.from_numpy(np.diff(block.indptr))
+    indptr = torch.from_numpy(block.indptr - block.indptr[0])
     loop = rows == as_tensor(block.cols) - block.start
     norm = NORMS[variant.norm]
-    return torch.stack(degree_and_diagonal(norm, variant.diag_lambda, counts, rows, loop, weight, dtype), 1)
+    return torch.stack(degree_and_diagonal(norm, variant.diag_lambda, indptr, rows, loop, weight, dtype), 1)
 
 def scale_layers(
     graph:Source,

@@ -124,18 +124,17 @@ class Propagation:
 def degree_and_diagonal(
     norm:Norm, # the variant
     diag_lambda:float, # λ of eq. 11
-    counts:Tensor, # [n]: entries of each row of the transposed adjacency
+    indptr:Tensor, # [n + 1]: where the entries of each row of the transposed adjacency begin
     rows:Tensor, # [num_entries]: the row of each entry, from 0, ascending
     loop:Tensor, # [num_entries] bool: is it a self-loop?
     weight:Tensor|None, # [num_entries]; None: all one
     dtype:torch.dtype, # of the results
 ) -> tuple[Tensor, Tensor]: # `degree` [n]; `diag` [n], added to the entries that are there
     "Degrees, and the diagonal of $P$ without self-loops. A degree of 0 or less becomes inf, whose powers are 0."
-    def row_sums(rows, values):
-        return torch.zeros(len(counts), dtype=dtype, device=counts.device).index_add_(0, rows, values)
-    degree = counts.to(dtype) if weight is None else row_sums(rows, weight)
-    begins = F.pad(counts.cumsum(0, dtype=counts.dtype), (1, 0))
-    loops = F.pad(loop.cumsum(0, dtype=counts.dtype), (1, 0)).index_select(0, begins).diff()     # in each row
+    def row_sums(values):
+        return torch.zeros(len(indptr) - 1, dtype=dtype, device=indptr.device).index_add_(0, rows, values)
+    degree = indptr.diff().to(dtype) if weight is None else row_sums(weight)
+    loops = F.pad(loop.cumsum(0), (1, 0)).index_select(0, indptr).diff()                          # of each row
     missing = (loops == 0).to(dtype) * norm.loops           # weight of the self-loop that is added
     degree = degree + missing
     if weight is not None or not norm.loops: degree = torch.where(degree > 0, degree, torch.inf)
@@ -144,7 +143,7 @@ def degree_and_diagonal(
     diag = scale * missing
     if norm.identity: diag = diag + norm.identity
     if norm.diagonal:
-        own = loops.to(dtype) if weight is None else row_sums(rows, torch.where(loop, weight, 0.))
+        own = loops.to(dtype) if weight is None else row_sums(torch.where(loop, weight, 0.))
         diag = diag + diag_lambda * scale * (own + missing)
     return degree, diag
 
@@ -169,7 +168,7 @@ def _normalize(adj_t, norm, diag_lambda, dtype):
     weight = None if adj_t.is_unweighted else adj_t.values().to(dtype)
     nodes = torch.arange(n + 1, dtype=cols.dtype, device=cols.device)
     rows = torch.repeat_interleave(nodes[:-1], indptr.diff(), output_size=len(cols))
-    degree, diag = degree_and_diagonal(norm, diag_lambda, indptr.diff(), rows, rows == cols, weight, dtype)
+    degree, diag = degree_and_diagonal(norm, diag_lambda, indptr, rows, rows == cols, weight, dtype)
     first = indptr + nodes                                  # where each row begins, its diagonal included
     place = torch.arange(1, len(cols) + 1, device=cols.device).add_(rows)
 
