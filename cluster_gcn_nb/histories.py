@@ -124,7 +124,7 @@ class HaloBatches(Patched):
         out.ranges = ranges
         if self.rows is None: return self._add_subgraph(out)
         out = self._add_rows(out)
-        return out if self.padding is None else self._padded(out, chosen)
+        return out if self.padding is None else self._padded(out, chosen, self.padding)
 
     def _add_rows(self, out):
         "Rows of P, what leaves the nodes, and the first propagation."
@@ -166,9 +166,8 @@ def pad_rows(
     return csr_tensor(indptr, cols, values, rows.shape[1] if num_cols is None else num_cols, check=False)
 
 @patch
-def _padded(self:HaloBatches, out, chosen):
+def _padded(self:HaloBatches, out, chosen, size):
     "A batch with dummy nodes."
-    size = self.padding
     size.check(len(out.n_id), 0 if self.both else out.back.values().numel(), chosen)
     if 'sparse_x' in out:
         out.x = out.sparse_x.to_dense()
@@ -320,7 +319,8 @@ class Histories(Patched):
             try_training(model, clusters.num_features, float_type(model), fields)
         except ValueError as error: raise ValueError(f'history={kind!r}: {error}; or train with history=None') from None
         if padding is not None and variant is None:
-            refuse(f'pad= with history=: {type(model).__name__} does not propagate by a matrix', 'Leave out one of them')
+            kind = type(model).__name__
+            refuse(f'pad= with history=: {kind} does not propagate by a matrix', 'Leave out one of them')
         weighted, file = 'edge_weight' in fields, None if folder is None else folder/'first'
         self.batches = HaloBatches(clusters, variant, float_type(model), kind == 'both', weighted, file, padding)
         self.num_nodes, self.clusters_id = clusters.num_nodes, _clusters_id(clusters)

@@ -83,7 +83,7 @@ class ClusterLoader(torch.utils.data.DataLoader):
     def __init__(self,
         cluster_data:Clusters, # ClusterData or ClusterStore; of the latter, batches are read one ahead
         keep_batches:bool=False, # keep all batches in memory? Only where they are the same each epoch; not with workers
-        device:str|torch.device|None=None, # where batches are wanted: see pick_device; None: on the CPU, as they are made
+        device:str|torch.device|None=None, # where batches are wanted, such as 'cuda': see pick_device; None: on the CPU
         resident:bool=True, # with `device`: move the whole graph there, and cut batches there? False: move each batch
         pad:bool|int=False, # with a resident graph: fill up all batches to one size? See ResidentGraph
         **kwargs, # of `torch.utils.data.DataLoader`: `batch_size` (clusters in a batch), `shuffle`, `drop_last`, ...
@@ -92,17 +92,17 @@ class ClusterLoader(torch.utils.data.DataLoader):
             refuse(f'the clusters should be a ClusterData or a ClusterStore, not a {type(cluster_data).__name__}',
                    'ClusterData(data, num_parts) cuts a graph into them', TypeError)
         if keep_batches: _check_same_each_epoch(**kwargs)
-        is_resident = device is not None and resident
-        if is_resident: _check_made_here(**kwargs)
-        elif pad: refuse(f'pad={pad} is for a graph on a device', "Give device='cuda' (or 'cpu'), and not resident=False")
+        if device is not None and resident: _check_made_here(**kwargs)
+        elif pad: refuse(f'pad={pad} is for a graph on a device', "Give device='cuda', and not resident=False")
         self.cluster_data = cluster_data
         self.options = kwargs
         self.kept:dict|None = {} if keep_batches else None       # batches by their clusters and form
         numbers:Any = range(len(cluster_data))
         super().__init__(numbers, collate_fn=cluster_data.batch, **kwargs)
-        self.device = None if device is None else pick_device(str(device))
+        self.device:torch.device|None = None if device is None else pick_device(str(device))
         self.graph:Any = cluster_data                            # which makes the batches
-        if is_resident: self.graph = ResidentGraph(cluster_data, self.device, pad, _clusters_in_batch(self))
+        if self.device is not None and resident:
+            self.graph = ResidentGraph(cluster_data, self.device, pad, _clusters_in_batch(self))
         self._make_batches()
 
     def for_model(self,
@@ -133,10 +133,10 @@ class ClusterLoader(torch.utils.data.DataLoader):
         own = 'torch.utils.data', 'cluster_gcn_nb'              # others may draw random numbers at any time
         known = all(type(sampler).__module__.startswith(own) for sampler in samplers)
         busy = self.num_workers or self.kept is not None                     # workers are ahead anyway
-        is_moved = self.device is not None and self.graph is self.cluster_data
         batches = super().__iter__()
         if self.graph.reads_ahead and known and not busy: batches = _ahead(batches)
-        return moved_ahead(batches, self.device) if is_moved else batches
+        if self.device is None or self.graph is not self.cluster_data: return batches
+        return moved_ahead(batches, self.device)
 
     def dealt_by(self, batch_sampler:torch.utils.data.Sampler):
         "The same loader with the batches of another sampler; it takes nothing from PyTorch's random numbers."
@@ -167,7 +167,8 @@ def _check_same_each_epoch(batch_size=1, shuffle=False, num_workers=0, sampler=N
 
 def _check_made_here(num_workers=0, pin_memory=False, **_):
     "Raise a `ValueError` for options of batches that are made on the CPU."
-    if num_workers: refuse(f'num_workers={num_workers} make batches on the CPU', 'Leave them out, or give resident=False')
+    if num_workers:
+        refuse(f'num_workers={num_workers} make batches on the CPU', 'Leave them out, or give resident=False')
     if pin_memory: refuse('pin_memory=True is for batches on the CPU', 'Leave it out, or give resident=False')
 
 def _clusters_in_batch(loader):

@@ -254,8 +254,8 @@ class SparseTable:
         device:torch.device,
         size:int=2**16, # nodes that are moved at once
     ):
-        pieces = [clusters._sparse_x([(start, min(start + size, clusters.num_nodes))])
-                  for start in range(0, clusters.num_nodes, size)]
+        starts = range(0, clusters.num_nodes, size)
+        pieces:Any = [clusters._sparse_x([(start, min(start + size, clusters.num_nodes))]) for start in starts]
         self.width = pieces[0].shape[1]
         self.cols = torch.cat([rows.col_indices().to(device) for rows in pieces])
         self.values = torch.cat([rows.values().to(device) for rows in pieces])

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['csr_tensor', 'marks', 'checked', 'version', 'scipy_csr', 'from_scipy', 'check_constant', 'transpose', 'count_rows',
            'entry_order', 'to_adj_t', 'sort_entries', 'sort_edges', 'mirror_difference', 'is_symmetric', 'spmm',
-           'transpose_op', 'spmm_op', 'NoWaiting', 'sparse_rows', 'join', 'join_rows', 'take_rows']
+           'transpose_op', 'spmm_op', 'sparse_rows', 'join', 'join_rows', 'take_rows']
 
 # %% ../nbs/11_sparse.ipynb #imports
 import warnings
@@ -16,7 +16,6 @@ import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from .core import refuse
 from .graphs import as_edge_index
 
@@ -301,32 +300,6 @@ def _spmm_gradient(ctx, grad):
     return None, None, None, None, None, None, spmm_op(*back, *matrix, grad)
 
 spmm_op.register_autograd(_spmm_gradient, setup_context=_keep_matrices)
-
-# %% ../nbs/11_sparse.ipynb #waiting
-_aten = torch.ops.aten
-_WAITING = {
-    _aten._local_scalar_dense, _aten.is_nonzero, _aten.equal, _aten.allclose, _aten.nonzero, _aten.argwhere,
-    _aten.masked_select, _aten.bincount, _aten._unique, _aten._unique2, _aten.unique_dim, _aten.unique_consecutive}
-
-def _waits(name, args, options):
-    "Does an operation look at numbers on the device?"
-    if name in _WAITING: return True
-    if name is _aten.repeat_interleave: return options.get('output_size') is None
-    if name in (_aten.index, _aten.index_put, _aten.index_put_):
-        masks = [index for index in args[1] if index is not None and index.dtype in (torch.bool, torch.uint8)]
-        return len(masks) > 0
-    if name is _aten._to_copy:
-        target = torch.device(options.get('device') or args[0].device)
-        return target.type != args[0].device.type and not options.get('non_blocking')
-    if name is _aten.copy_: return args[0].device.type != args[1].device.type and not (len(args) > 2 and args[2])
-    return False
-
-class NoWaiting(TorchDispatchMode):
-    "Inside, whatever would wait for a GPU raises a `RuntimeError`, wherever the tensors are."
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        options = kwargs or {}
-        if _waits(func.overloadpacket, args, options): raise RuntimeError(f'{func} waits for the device')
-        return func(*args, **options)
 
 # %% ../nbs/11_sparse.ipynb #sparse_rows
 def _is_dense(rows): return np.count_nonzero(rows) > rows.size / 8

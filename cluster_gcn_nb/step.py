@@ -159,8 +159,8 @@ def node_loss(
     class_weight:Tensor|None=None, # [num_classes]: weight of a node of the class; of a present label, for sets
 ) -> Tensor: # scalar: mean over the nodes (and, for label sets, over the classes), weighted
     "Cross-entropy; binary cross-entropy where a node may have many labels."
-    if y.ndim == 1 and class_weight is None: return F.cross_entropy(logits, y)
     if y.ndim == 1:
+        if class_weight is None: return F.cross_entropy(logits, y)
         total = class_weight.index_select(0, y).sum().clamp(min=torch.finfo(torch.float32).tiny)       # never 0 / 0
         return F.cross_entropy(logits, y, class_weight, reduction='sum') / total
     return F.binary_cross_entropy_with_logits(logits, y.float(), pos_weight=class_weight)
@@ -388,7 +388,7 @@ def logits_at_once(
     device:torch.device, # where to compute
 ) -> Tensor: # [num_nodes, num_classes] on the CPU
     "Logits of all nodes at once, without dropout. Of a compiled model, those of the model inside."
-    model = inner_model(model)                             # compiling for another number of nodes takes longer than computing
+    model = inner_model(model)              # to compile it for another number of nodes takes longer than to compute
     data = with_adj_t(model, data)
     with evaluating(model): return model_logits(model.to(device), data, device).cpu()
 
