@@ -7,6 +7,7 @@ __all__ = ['with_train_nodes', 'moved_ahead', 'ClusterLoader']
 
 # %% ../nbs/37_loader.ipynb #imports
 import copy, functools
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -58,13 +59,19 @@ def _keep_until(batch, stream):
         return tensor
     return move_batch(batch, record)
 
+@functools.cache
+def _side_stream(device): return torch.cuda.Stream(device)      # one for all epochs, since memory is kept for a stream
+
 def _prefetched(batches, device):
     "Batches on a GPU; the next one is made and moved while one is computed."
-    side, ready = torch.cuda.Stream(device), None
+    side, ready = _side_stream(device), None
+    used:deque = deque()                                        # events: the GPU is done with a batch
     for batch in batches:
         with torch.cuda.stream(side): coming = _to_gpu(batch, device)
         if ready is not None: yield ready
         here = torch.cuda.current_stream(device)
+        used.append(here.record_event())
+        if len(used) > 2: used.popleft().synchronize()          # else more and more batches would wait on the GPU
         here.wait_stream(side)
         ready = _keep_until(coming, here)
         del coming, batch

@@ -19,21 +19,25 @@ from torch import Tensor
 from torch_geometric.data import Data
 from .batching import Clusters, Cut, adj_t_of, edge_index_of
 from .core import refuse
-from .device import free_memory, join_ranges, queue_copy, true_positions
+from .device import free_memory, join_ranges, queue_copy, range_shifts, true_positions
 from .memory import as_tensor, show_memory
 from .sparse import csr_tensor, join_rows
 
 # %% ../nbs/36_resident.ipynb #sizes
 def count_links(
     clusters:Clusters, # a ClusterData or a ClusterStore
-) -> sp.csr_array: # [num_parts, num_parts] int64
+) -> sp.csr_array: # [num_parts, num_parts] int32
     "Entries from each cluster to each other one."
     indptr, index = clusters._structure()
     part, bounds = clusters._part.numpy(), indptr[clusters._ptr]
-    rows = []
+    others, counts = [], []
     for first, last in zip(bounds[:-1], bounds[1:]):
-        rows.append(sp.csr_array(np.bincount(part[index[first:last]], minlength=clusters.num_parts)[None]))
-    return sp.csr_array(sp.vstack(rows, 'csr'))
+        links = np.bincount(part[index[first:last]], minlength=clusters.num_parts)
+        others.append(np.flatnonzero(links).astype(np.int32))
+        counts.append(links[others[-1]].astype(np.int32))
+    begins = np.append(0, np.cumsum([len(row) for row in others]))
+    parts = np.concatenate(counts), np.concatenate(others), begins
+    return sp.csr_array(parts, shape=(clusters.num_parts,) * 2)
 
 class BatchSizes:
     "Nodes, edges and training nodes of a batch, by the numbers of its clusters."
@@ -180,14 +184,15 @@ def cut_on_device(
     num_edges:int, # of the batch
 ) -> DeviceCut:
     "The subgraph that clusters induce."
-    start, stop = ptr[chosen], ptr[chosen + 1]
-    nodes = join_ranges(start, stop, part.device)
-    entries = join_ranges(entry_ptr[chosen], entry_ptr[chosen + 1], part.device)
-    number, shift = queue_copy(np.stack([chosen, np.cumsum(stop - start) - stop]), part.device)
-    shifts = torch.full((len(ptr) - 1,), -1 - len(part), dtype=torch.int32, device=part.device)
-    shifts.index_copy_(0, number, shift.int())
+    sizes, counts = ptr[chosen + 1] - ptr[chosen], entry_ptr[chosen + 1] - entry_ptr[chosen]
+    shifts = range_shifts(ptr[chosen], sizes), range_shifts(entry_ptr[chosen], counts)
+    number, size, count, shift, entry_shift = queue_copy(np.stack([chosen, sizes, counts, *shifts]), part.device)
+    nodes = join_ranges(shift, size, int(sizes.sum()))
+    entries = join_ranges(entry_shift, count, int(counts.sum()))
+    back = torch.full((len(ptr) - 1,), -1 - len(part), dtype=torch.int32, device=part.device)
+    back.index_copy_(0, number, -shift.int())                       # from old numbers of nodes to new ones
     others = index.index_select(0, entries)
-    cols = others + shifts.index_select(0, part.index_select(0, others))
+    cols = others + back.index_select(0, part.index_select(0, others))
     inside = cols >= 0
     kept = true_positions(inside, num_edges)
     before = F.pad(inside.cumsum(0), (1, 0))                        # kept entries before each entry
@@ -268,7 +273,9 @@ class SparseTable:
         chosen:np.ndarray, # [q] int64: the clusters
     ) -> Tensor: # [n, num_features] sparse CSR
         "The rows of some clusters."
-        places = join_ranges(self.begins[chosen], self.begins[chosen + 1], nodes.device)
+        starts, sizes = self.begins[chosen], self.begins[chosen + 1] - self.begins[chosen]
+        shift, size = queue_copy(np.stack([range_shifts(starts, sizes), sizes]), nodes.device)
+        places = join_ranges(shift, size, int(sizes.sum()))
         indptr = F.pad(self.counts.index_select(0, nodes).cumsum(0), (1, 0))
         cols, values = self.cols.index_select(0, places), self.values.index_select(0, places)
         return csr_tensor(indptr, cols, values, self.width, check=False)

@@ -269,9 +269,11 @@ def refresh(self:Run, batch:Data):
 @patch
 def take_step(self:Run, batch:Data, number:int) -> tuple:
     "One step: its loss (a tensor, if the step did not look at it) and number of training nodes, of all ranks."
-    if self.histories is not None and not float(batch_weight(batch, self.class_weight)[0]):
-        self.refresh(batch)
-        return 0., 0
+    if self.histories is not None:
+        weight = batch_weight(batch, self.class_weight)[0]
+        if not isinstance(weight, Tensor) and not weight:
+            self.refresh(batch)
+            return 0., 0
     precision, clip = self.settings.precision, self.settings.clip
     try:
         return train_step(

@@ -21,6 +21,7 @@ from torch_geometric.data import Data
 from .core import MASKS, refuse
 from .device import pick_device
 from .graphs import as_graph, as_numbers, label_kind
+from .model import Adjacency
 from .sparse import to_adj_t
 
 # %% ../nbs/42_step.ipynb #compiled
@@ -58,14 +59,12 @@ def _graph_of(model, data):
     if edge_index is None: refuse('edge_index is missing: there are no edges', 'Set data.edge_index')
     return to_adj_t(edge_index, data.num_nodes, data.get('edge_weight')) if takes_adj_t else edge_index
 
-def _for_compiled(model, x, graph):
+def _for_compiled(model, graph):
     "What a compiled model takes in the place of `adj_t`, since `torch.compile` refuses sparse tensors."
     if not hasattr(model, 'propagation'):
         refuse(f'a compiled {type(inner_model(model)).__name__} cannot be given adj_t, a sparse tensor',
                'Train the model as it is, or give it a method propagation as that of GCN')
-    propagation = model.propagation(graph, len(x), x.dtype)
-    if torch.is_grad_enabled(): propagation.transposed_parts()          # made once, for all layers
-    return propagation
+    return Adjacency.of(graph)
 
 def with_adj_t(
     model:nn.Module, # that will be given the graph
@@ -139,7 +138,7 @@ def model_logits(
     x = to_device(_features_of(model, data), device)
     graph = to_device(_graph_of(model, data), device)
     takes_adj_t, compiled = getattr(model, 'takes_adj_t', False), is_compiled(model)
-    if takes_adj_t and compiled: graph = _for_compiled(model, x, graph)
+    if takes_adj_t and compiled: graph = _for_compiled(model, graph)
     known = [] if takes_adj_t else edge_fields(model)
     values = {name: to_device(data[name], device) for name in known if data.get(name) is not None}
     try: return model(x, graph, **values)
@@ -319,12 +318,13 @@ def batch_weight(
     batch:Data, # with `train_mask` or `train_nodes`
     class_weight:Tensor|None, # [num_classes]: see node_loss
 ) -> tuple: # `(weight, nodes, y)`: of the batch in a mean over batches; its training nodes and their labels
-    "What the loss of a batch is a mean over: its training nodes, or the weights of their classes (then a tensor)."
+    "What the loss of a batch is a mean over: its training nodes, or the weights of their classes."
     nodes = batch.get('train_nodes')
     if nodes is None: nodes = batch.train_mask.nonzero().view(-1)
     y = batch.y.index_select(0, nodes)
     if class_weight is None or y.ndim == 2 or not len(y): return float(len(y)), nodes, y
-    return class_weight.index_select(0, y.to(class_weight.device, non_blocking=True)).sum(), nodes, y
+    weight = class_weight.index_select(0, y.to(class_weight.device, non_blocking=True)).sum()
+    return weight if 'train_nodes' in batch else float(weight), nodes, y
 
 def train_step(
     model:nn.Module, # on `device`
@@ -342,7 +342,7 @@ def train_step(
     check_precision(precision)
     device = torch.device(device)
     weight, nodes, y = batch_weight(batch, class_weight)
-    looks = batch.get('train_nodes') is None or average is not own_gradient
+    looks = 'train_nodes' not in batch or average is not own_gradient
     if looks: weight = float(weight)
     y = y.to(device, non_blocking=True)
     optimizer.zero_grad()

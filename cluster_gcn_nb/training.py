@@ -148,7 +148,7 @@ def _device(device, loader):
 def _check_padding(model, loader, device):
     "Raise a `ValueError` if the model lets dummy nodes change what it gives for others."
     if not isinstance(loader, ClusterLoader) or getattr(loader.graph, 'padding', None) is None: return
-    batch, twin = loader.collate_fn([0]), copy.deepcopy(model)
+    batch, twin = loader.collate_fn([0]), copy.deepcopy(inner_model(model))
     batch.x[batch.n_id < 0] = math.nan
     with torch.random.fork_rng([device] if device.type == 'cuda' else []), torch.no_grad():
         logits = model_logits(twin.train(), batch, device)
