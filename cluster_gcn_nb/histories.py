@@ -175,6 +175,7 @@ def _padded(self:HaloBatches, out, chosen, size):
     fields = {key for key, level in self.clusters.levels.items() if level == 'node'} | {'x', 'n_id', 'diag'}
     for key in fields:
         if isinstance(out.get(key), Tensor): out[key] = pad_field(key, out[key], size.nodes)
+    if self.clusters.levels.get('num_nodes') == 'graph': out.num_nodes = size.nodes
     out.into = pad_rows(out.into, size.nodes, size.links)
     if 'out_of' in out: out.out_of = pad_rows(out.out_of, size.nodes, size.links)
     else: out.back = pad_rows(out.back, size.nodes, size.edges, size.nodes)

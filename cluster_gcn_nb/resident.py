@@ -144,8 +144,8 @@ class Padding:
         if nodes + SPARE <= self.nodes and edges <= self.edges: return
         problem = (f'a batch has {nodes:,} nodes and {edges:,} edges (clusters {chosen.tolist()}), '
                    f'and there is room for {self.nodes - SPARE:,} and {self.edges:,}')
-        refuse(problem, 'Give pad=True, which is enough for any batch; or cut the graph into clusters with as many '
-                        'edges each: partition_graph(data, num_parts, node_weight=degree)')
+        refuse(problem, 'Give a larger number, or pad=True, which is enough for any batch; or cut the graph into '
+                        'clusters with as many edges each: partition_graph(data, num_parts, node_weight=degree)')
 
 def padding_for(
     sizes:BatchSizes, # of the graph

@@ -338,7 +338,7 @@ def train_step(
     num_classes:int=0, # of the whole graph; 0: not known
     forward:Callable|None=None, # `(batch, weight)` -> logits, where the model is not called itself: see Histories
 ) -> tuple: # `(loss, number of training nodes)` of the step: `(0., 0)` where there are none, which changes nothing
-    "One step. Raises `FloatingPointError` before it changes a weight; one that does not look gives a tensor, or NaN."
+    "One step. Raises `FloatingPointError` before it changes a weight, or, if it does not look, gives NaN afterwards."
     check_precision(precision)
     device = torch.device(device)
     weight, nodes, y = batch_weight(batch, class_weight)

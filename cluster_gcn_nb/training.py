@@ -153,8 +153,9 @@ def _check_padding(model, loader, device):
     with torch.random.fork_rng([device] if device.type == 'cuda' else []), torch.no_grad():
         logits = model_logits(twin.train(), batch, device)
     if logits[batch.n_id >= 0].isfinite().all(): return
-    refuse(f'{type(model).__name__} mixes all nodes of a batch, as nn.BatchNorm1d does: dummy nodes would count',
-           'Use layers that look at nodes one by one (layer_norm=True), or leave out pad=')
+    kind = type(inner_model(model)).__name__
+    refuse(f'{kind} mixes all nodes of a batch, as nn.BatchNorm1d does: dummy nodes would count',
+           'Use layers that look at each node by itself, such as nn.LayerNorm, or leave out pad=')
 
 def _prepare(model, loader, data, settings, device, ranks, stack):
     "Check everything that `fit` is given, and make the run; what it keeps open, `stack` closes."
