@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+import numpy as np
 import torch
 from torch_geometric.data import Data
 from .batching import Clusters, move_batch
@@ -38,7 +39,7 @@ def with_train_nodes(
     batch:Data, # on the CPU
 ) -> Data: # a copy with `train_nodes` [k] int64, their numbers in the batch; as it is if it has no `train_mask`
     "A batch with its training nodes."
-    if 'train_mask' not in batch or 'train_nodes' in batch: return batch
+    if 'train_mask' not in batch: return batch
     out = copy.copy(batch)
     out.train_nodes = batch.train_mask.nonzero().view(-1)
     return out
@@ -46,7 +47,8 @@ def with_train_nodes(
 def _to_gpu(batch, device):
     "The batch on a GPU; features that are nearly all zero are sparse on the way, and dense there."
     batch = with_train_nodes(batch)
-    out = move_batch(batch, lambda t: t.pin_memory().to(device, non_blocking=True))
+    def moved(tensor): return tensor if tensor.is_cuda else tensor.pin_memory().to(device, non_blocking=True)
+    out = move_batch(batch, moved)
     if 'sparse_x' in out:
         out.x = out.sparse_x.to_dense()
         del out.sparse_x
@@ -106,11 +108,26 @@ class ClusterLoader(torch.utils.data.DataLoader):
         self.kept:dict|None = {} if keep_batches else None       # batches by their clusters and form
         numbers:Any = range(len(cluster_data))
         super().__init__(numbers, collate_fn=cluster_data.batch, **kwargs)
-        self.device:torch.device|None = None if device is None else pick_device(str(device))
+        self.device:torch.device|None = None
         self.graph:Any = cluster_data                            # which makes the batches
+        if device is not None: self._set_device(pick_device(str(device)))
         if self.device is not None and resident:
             self.graph = ResidentGraph(cluster_data, self.device, pad, _clusters_in_batch(self) if pad else 1)
         self._make_batches()
+
+    def _set_device(self, device):
+        taken = [name for name in ('train_nodes', 'clusters') if name in self.cluster_data.levels]
+        if taken: refuse(f'the graph has a field {taken[0]}, and batches on a device have their own', 'Rename it')
+        self.device = device
+
+    def moved_to(self,
+        device:torch.device,
+    ): # ClusterLoader
+        "The same loader, with batches that are made on the CPU and moved."
+        out = copy.copy(self)
+        out._iterator = None
+        out._set_device(device)
+        return out._make_batches(**self.form)
 
     def for_model(self,
         model:Any, # which says with `takes_adj_t` and `takes_sparse_x` what it takes
@@ -126,13 +143,16 @@ class ClusterLoader(torch.utils.data.DataLoader):
     ): # ClusterLoader
         "The same loader with batches that another function makes."
         out = copy.copy(self)
-        out._iterator, out.collate_fn, out.graph = None, make, self.cluster_data
-        return out
+        out._iterator, out.graph = None, self.cluster_data
+        return out._make_by(make)
 
     def _make_batches(self, **form): # arguments of Clusters.batch
         self.form = form
-        batch = functools.partial(self.graph.batch, **form)
-        self.collate_fn = batch if self.kept is None else self._keep
+        return self._make_by(functools.partial(self.graph.batch, **form) if self.kept is None else self._keep)
+
+    def _make_by(self, make):
+        is_moved = self.device is not None and self.graph is self.cluster_data
+        self.collate_fn = functools.partial(_with_clusters, make) if is_moved else make
         return self
 
     def __iter__(self):
@@ -162,6 +182,12 @@ class ClusterLoader(torch.utils.data.DataLoader):
             self.kept[key] = batch = self.graph.batch(clusters, **self.form)
             if 'adj_t' in batch: batch.adj_t.is_fixed = True
         return copy.copy(self.kept[key])
+
+def _with_clusters(make, chosen):
+    "A batch that knows its clusters, as those of a ResidentGraph do."
+    out = copy.copy(make(chosen))
+    out.clusters = np.unique(chosen).tolist()
+    return out
 
 def _check_same_each_epoch(batch_size=1, shuffle=False, num_workers=0, sampler=None, batch_sampler=None, **_):
     "Raise a `ValueError` unless a loader with these options deals the same batches in each epoch."

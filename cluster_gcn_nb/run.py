@@ -208,7 +208,7 @@ def stream_batches(
     device:torch.device,
 ) -> Iterator:
     "The batches on the device; on a GPU, they know their training nodes."
-    batches, is_there = checked_batches(loader), getattr(loader, 'device', None) is not None
+    batches, is_there = checked_batches(loader), isinstance(loader, ClusterLoader) and loader.device is not None
     if device.type == 'cuda' and not is_there: batches = moved_ahead(batches, device)
     for batch in batches:
         yield batch
@@ -238,9 +238,16 @@ class Run(Patched):
     seed:int|None=None             # of the random numbers of all ranks
     histories:Histories|None=None  # tables of activations and gradients
     mean_weight:float=1.           # of a batch, see batch_weight
+    cluster_weights:Any=None       # [num_parts] float64 array: class weights of training nodes; None: not known
 
     @property
     def epoch(self) -> int: return len(self.history)
+
+    @property
+    def looks_later(self) -> bool:
+        "Does it look at the losses of steps after the epoch, since each look waits for a device?"
+        on_device = isinstance(self.loader, ClusterLoader) and self.loader.device is not None
+        return self.ranks.size == 1 and (on_device or self.device.type == 'cuda')
 
 # %% ../nbs/70_run.ipynb #run-epoch
 @patch
@@ -267,18 +274,26 @@ def refresh(self:Run, batch:Data):
     self.optimizer.step()
 
 @patch
+def known_nodes(self:Run, batch:Data) -> tuple|None:
+    "`(weight, nodes)` of a batch on a device: see train_step. None if the CPU does not know the weight."
+    nodes = batch.train_nodes
+    if self.class_weight is None or batch.y.ndim == 2: return float(len(nodes)), nodes
+    if self.cluster_weights is None: return None
+    return float(self.cluster_weights[batch.clusters].sum()), nodes
+
+@patch
 def take_step(self:Run, batch:Data, number:int) -> tuple:
     "One step: its loss (a tensor, if the step did not look at it) and number of training nodes, of all ranks."
-    if self.histories is not None:
-        weight = batch_weight(batch, self.class_weight)[0]
-        if not isinstance(weight, Tensor) and not weight:
-            self.refresh(batch)
-            return 0., 0
+    known = self.known_nodes(batch) if self.looks_later else None
+    if self.histories is not None and not (known or batch_weight(batch, self.class_weight))[0]:
+        self.refresh(batch)
+        return 0., 0
     precision, clip = self.settings.precision, self.settings.clip
     try:
         return train_step(
             self.model, batch, self.optimizer, self.device, precision, clip, self.class_weight, self.average,
-            num_classes=self.num_classes, forward=None if self.histories is None else self.histories.logits)
+            num_classes=self.num_classes, forward=None if self.histories is None else self.histories.logits,
+            known=known)
     except FloatingPointError as e:
         raise FloatingPointError(f'{e} in epoch {self.epoch + 1}, batch {number} of {batch.num_nodes:,} nodes: '
                                  f'{advice(batch)}') from None
@@ -293,22 +308,23 @@ def look_at(
     return [next(values) if isinstance(loss, Tensor) else loss for loss in losses]
 
 @patch
-def weights_to_restore(self:Run) -> dict|None:
-    "A copy of the weights where steps do not look at their losses; None where they do."
-    looks = self.ranks.size > 1 or (self.device.type == 'cpu' and getattr(self.loader, 'device', None) is None)
-    return None if looks else copy.deepcopy(self.model.state_dict())
+def restore_point(self:Run) -> tuple|None:
+    "Copies of the weights and of the optimiser's state where losses are looked at later; else None."
+    if not self.looks_later: return None
+    return copy.deepcopy((self.model.state_dict(), self.optimizer.state_dict()))
 
 @patch
-def check_losses(self:Run, losses:list, dealt:list, before:dict):
-    "Raise a `FloatingPointError` if a loss is not finite, with the weights before the epoch; its batch is made again."
+def check_losses(self:Run, losses:list, dealt:list, before:tuple):
+    "Raise a `FloatingPointError` if a loss is not finite, with the state before the epoch; its batch is made again."
     number = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
     if number is None: return
-    self.model.load_state_dict(before)
+    self.model.load_state_dict(before[0])
+    self.optimizer.load_state_dict(before[1])
     problem = f'the loss or the gradient is not finite in epoch {self.epoch + 1}, batch {number + 1}'
     if dealt[number] is not None:
         batch = self.loader.collate_fn(dealt[number])
         problem += f' of {batch.num_nodes:,} nodes: {advice(batch)}'
-    raise FloatingPointError(f'{problem}. The weights are those before this epoch')
+    raise FloatingPointError(problem)
 
 def advice(
     batch:Data, # whose loss or gradient is not finite
@@ -322,26 +338,31 @@ def advice(
 
 # %% ../nbs/70_run.ipynb #train_epoch
 @patch
-def train_epoch(self:Run):
-    "One pass over the batches; its record, with the mean loss of a training node (NaN if there was none)."
-    self.model.train()
-    began, before = time.perf_counter(), self.weights_to_restore()
-    losses, counts, dealt = [], [], []
-    for name in ('sampler', 'batch_sampler'):
-        sampler:Any = getattr(self.loader, name, None)
-        if hasattr(sampler, 'set_epoch'): sampler.set_epoch(self.epoch)
-    begin_epoch(self)
+def take_steps(self:Run, done:list):
+    "A step for each batch; `done` gets the loss, the number of training nodes, and the clusters of each."
     self.make_room()
     for number, batch in enumerate(stream_batches(self.loader, self.device), 1):
         loss, count = self.take_step(batch, number)
         if count: self.schedule.step()
-        losses.append(loss)
-        counts.append(count)
-        dealt.append(batch.get('clusters'))
+        done.append((loss, count, batch.get('clusters')))
         del batch
         self.make_room()
-    losses = look_at(losses)
-    if before is not None: self.check_losses(losses, dealt, before)
+
+@patch
+def train_epoch(self:Run):
+    "One pass over the batches; its record, with the mean loss of a training node (NaN if there was none)."
+    self.model.train()
+    began, before = time.perf_counter(), self.restore_point()
+    done:list[tuple] = []
+    for name in ('sampler', 'batch_sampler'):
+        sampler:Any = getattr(self.loader, name, None)
+        if hasattr(sampler, 'set_epoch'): sampler.set_epoch(self.epoch)
+    begin_epoch(self)
+    try: self.take_steps(done)
+    finally:                                    # after Ctrl-C, too, weights should be finite
+        losses, counts, dealt = map(list, zip(*done)) if done else ([], [], [])
+        losses = look_at(losses)
+        if before is not None: self.check_losses(losses, dealt, before)
     seconds = end_epoch(self, time.perf_counter() - began)
     total, nodes = sum(loss * count for loss, count in zip(losses, counts)), sum(counts)
     return dict(epoch=self.epoch + 1, loss=total / nodes if nodes else math.nan, seconds=seconds)

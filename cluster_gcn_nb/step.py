@@ -315,20 +315,18 @@ def check_precision(precision:str):
         refuse(f'precision is {precision!r}', f"Choose one of {', '.join(map(repr, PRECISIONS))}")
 
 def batch_weight(
-    batch:Data, # with `train_mask` or `train_nodes`
+    batch:Data, # with `train_mask`
     class_weight:Tensor|None, # [num_classes]: see node_loss
 ) -> tuple: # `(weight, nodes, y)`: of the batch in a mean over batches; its training nodes and their labels
     "What the loss of a batch is a mean over: its training nodes, or the weights of their classes."
-    nodes = batch.get('train_nodes')
-    if nodes is None: nodes = batch.train_mask.nonzero().view(-1)
+    nodes = batch.train_mask.nonzero().view(-1)
     y = batch.y.index_select(0, nodes)
-    if class_weight is None or y.ndim == 2 or not len(y): return float(len(y)), nodes, y
-    weight = class_weight.index_select(0, y.to(class_weight.device, non_blocking=True)).sum()
-    return weight if 'train_nodes' in batch else float(weight), nodes, y
+    if class_weight is None or y.ndim == 2: return float(len(y)), nodes, y
+    return float(class_weight[y.to(class_weight.device)].sum()), nodes, y
 
 def train_step(
     model:nn.Module, # on `device`
-    batch:Data, # with `train_mask`, or with `train_nodes`: then the step does not look at its loss
+    batch:Data, # with `train_mask`; the quickest are made for the model, see ClusterLoader.for_model
     optimizer:torch.optim.Optimizer, # of the model's parameters
     device:str|torch.device='cpu', # where to compute
     precision:str='float32', # or `'bfloat16'`: dense and sparse products in 16 bits, weights and loss in 32
@@ -337,18 +335,17 @@ def train_step(
     average:Callable=own_gradient, # makes the gradient of the batch that of the step: see AverageGradients
     num_classes:int=0, # of the whole graph; 0: not known
     forward:Callable|None=None, # `(batch, weight)` -> logits, where the model is not called itself: see Histories
+    known:tuple|None=None, # `(weight, nodes)` of `batch_weight`, if known: then the step does not look at its loss
 ) -> tuple: # `(loss, number of training nodes)` of the step: `(0., 0)` where there are none, which changes nothing
     "One step. Raises `FloatingPointError` before it changes a weight, or, if it does not look, gives NaN afterwards."
     check_precision(precision)
     device = torch.device(device)
-    weight, nodes, y = batch_weight(batch, class_weight)
-    looks = 'train_nodes' not in batch or average is not own_gradient
-    if looks: weight = float(weight)
-    y = y.to(device, non_blocking=True)
+    looks = known is None
+    weight, nodes = batch_weight(batch, class_weight)[:2] if known is None else known
+    y = batch.y.index_select(0, nodes).to(device, non_blocking=True)
     optimizer.zero_grad()
     loss = 0.
-    trains = len(nodes) > 0 and (not looks or weight > 0)
-    if trains:
+    if weight:
         with torch.autocast(device.type, torch.bfloat16, enabled=PRECISIONS[precision]):
             logits = model_logits(model, batch, device) if forward is None else forward(batch, weight)
             check_outputs(logits, batch, num_classes)
@@ -356,7 +353,7 @@ def train_step(
         mean = node_loss(logits.float(), y, class_weight)
         mean.backward()
         loss = float(mean.detach()) if looks else mean.detach()
-    weight, mean_loss, count = average(model, weight, loss, len(nodes) if trains else 0)
+    weight, mean_loss, count = average(model, weight, loss, len(nodes) if weight else 0)
     if count == 0: return 0., 0
     gradients = [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
     norm = nn.utils.get_total_norm([g.coalesce().values() if g.is_sparse else g for g in gradients])

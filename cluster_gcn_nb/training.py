@@ -28,6 +28,7 @@ from .graphs import as_graph
 from .histories import Histories
 from .metrics import check_metric
 from .ranks import join, progress_bar
+from .resident import training_weights
 from .run import History, Run, Settings, checked_batches, learning_rates, length_of, recipe
 from .sparse import from_scipy, scipy_csr
 from .device import pick_device
@@ -107,6 +108,8 @@ def _start(model, loader, data, labels, num_classes, settings, device, ranks):
     run = Run(model, loader, with_adj_t(model, data), device, optimizer, rates, settings, known, labels,
               class_weight=None if weight is None else weight.to(device), num_classes=num_classes,
               memory=settings.memory, ranks=ranks)
+    if weight is not None and run.looks_later and isinstance(loader, ClusterLoader):
+        run.cluster_weights = training_weights(loader.cluster_data, weight)
     if metric is not None: run.history.score = metric
     return run
 
@@ -148,13 +151,14 @@ def _device(device, loader):
 def _check_padding(model, loader, device):
     "Raise a `ValueError` if the model lets dummy nodes change what it gives for others."
     if not isinstance(loader, ClusterLoader) or getattr(loader.graph, 'padding', None) is None: return
-    batch, twin = loader.collate_fn([0]), copy.deepcopy(inner_model(model))
+    inner, batch = inner_model(model), loader.graph.batch([0], **loader.form)
+    before = copy.deepcopy(inner.state_dict())                 # of batch norms, too
     batch.x[batch.n_id < 0] = math.nan
     with torch.random.fork_rng([device] if device.type == 'cuda' else []), torch.no_grad():
-        logits = model_logits(twin.train(), batch, device)
+        logits = model_logits(inner.train(), batch, device)
+    inner.load_state_dict(before)
     if logits[batch.n_id >= 0].isfinite().all(): return
-    kind = type(inner_model(model)).__name__
-    refuse(f'{kind} mixes all nodes of a batch, as nn.BatchNorm1d does: dummy nodes would count',
+    refuse(f'{type(inner).__name__} mixes all nodes of a batch, as nn.BatchNorm1d does: dummy nodes would count',
            'Use layers that look at each node by itself, such as nn.LayerNorm, or leave out pad=')
 
 def _prepare(model, loader, data, settings, device, ranks, stack):
@@ -169,6 +173,7 @@ def _prepare(model, loader, data, settings, device, ranks, stack):
     _check_patience(settings, labels)
     found = _device(device, loader)
     loader = deal(loader, ranks)
+    if type(loader) is ClusterLoader and loader.device is None and found.type == 'cuda': loader = loader.moved_to(found)
     if type(loader) is ClusterLoader: loader = loader.for_model(model)      # others may change their batches
     _initialise(model.to(found), loader, found)
     _check_padding(model, loader, found)
