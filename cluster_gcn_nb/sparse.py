@@ -20,6 +20,15 @@ from .core import refuse
 from .graphs import as_edge_index
 
 # %% ../nbs/11_sparse.ipynb #csr
+def _fault(indptr, cols, values, num_cols):
+    "What keeps numbers from being a CSR matrix, as a text. (Parallel edges, in any order, do not.)"
+    if len(cols) != len(values): return f'{len(cols)} columns, and {len(values)} values'
+    if not len(indptr) or int(indptr[0]) != 0 or int(indptr[-1]) != len(cols) or (indptr.diff() < 0).any():
+        return f'indptr should rise from 0 to {len(cols)}, the number of entries'
+    if len(cols) and not 0 <= int(cols.min()) <= int(cols.max()) < num_cols:
+        return f'columns {int(cols.min())} to {int(cols.max())} of {num_cols}'
+    return ''
+
 def csr_tensor(
     indptr:Tensor|np.ndarray|list, # [num_rows + 1] integers: where each row begins, and the last one ends
     cols:Tensor|np.ndarray|list, # [num_entries] integers: the column of each entry
@@ -37,8 +46,9 @@ def csr_tensor(
     if values is None: values = torch.ones(len(cols), device=cols.device)
     elif not values.is_floating_point(): values = values.float()
     size = len(indptr) - 1, len(indptr) - 1 if num_cols is None else num_cols
-    try: matrix = torch.sparse_csr_tensor(indptr, cols, values, size=size, check_invariants=check)
-    except RuntimeError as e: raise ValueError(f'not a CSR matrix of shape {list(size)}: {e}') from None
+    fault = _fault(indptr, cols, values, size[1]) if check else ''
+    if fault: raise ValueError(f'not a CSR matrix of shape {list(size)}: {fault}')
+    matrix = torch.sparse_csr_tensor(indptr, cols, values, size=size, check_invariants=False)
     matrix.__dict__.update(is_symmetric=is_symmetric, is_fixed=is_fixed, is_unweighted=is_unweighted)
     return matrix
 
