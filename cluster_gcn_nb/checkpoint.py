@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['plain', 'write_checkpoint', 'checkpoint_state', 'read_checkpoint', 'mixed_seed', 'random_state', 'set_random_state',
-           'structure', 'weights_id', 'numerics', 'warn_if_moved']
+           'plain_text', 'structure', 'weights_id', 'numerics', 'warn_if_moved']
 
 # %% ../nbs/44_checkpoint.ipynb #imports
 import hashlib, io, pickle, re, warnings
@@ -118,16 +118,18 @@ def _numbers_text(value):
     numbers = value.detach().cpu().to_dense().contiguous()
     return f'numbers{hashlib.sha256(numbers.view(-1).view(torch.uint8).numpy().tobytes()).hexdigest()}'
 
-def _plain_text(value):
+def plain_text(
+    value:Any, # such as an attribute of a module, or a function
+) -> str:
     "A value as text that is the same in every process: without addresses in memory, sets in order."
-    if isinstance(value, CodeType): return f'code{value.co_code.hex()}{value.co_names}{_plain_text(value.co_consts)}'
+    if isinstance(value, CodeType): return f'code{value.co_code.hex()}{value.co_names}{plain_text(value.co_consts)}'
     if isinstance(value, (torch.Tensor, np.ndarray)): return _numbers_text(value)
-    if isinstance(value, FunctionType) and '<lambda>' in value.__qualname__: return _plain_text(value.__code__)
+    if isinstance(value, FunctionType) and '<lambda>' in value.__qualname__: return plain_text(value.__code__)
     if callable(value) and hasattr(value, '__qualname__'): return f'{value.__module__}.{value.__qualname__}'
     if isinstance(value, dict):
-        return '{' + ', '.join(f'{_plain_text(k)}: {_plain_text(v)}' for k, v in value.items()) + '}'
-    if isinstance(value, (list, tuple)): return '[' + ', '.join(map(_plain_text, value)) + ']'
-    if isinstance(value, (set, frozenset)): return _plain_text(sorted(map(_plain_text, value)))
+        return '{' + ', '.join(f'{plain_text(k)}: {plain_text(v)}' for k, v in value.items()) + '}'
+    if isinstance(value, (list, tuple)): return '[' + ', '.join(map(plain_text, value)) + ']'
+    if isinstance(value, (set, frozenset)): return plain_text(sorted(map(plain_text, value)))
     return re.sub(' at 0x[0-9a-fA-F]+', '', repr(value))
 
 # %% ../nbs/44_checkpoint.ipynb #structure-line
@@ -157,7 +159,7 @@ def structure(
     code:bool=False, # also the methods, tensors and private attributes of the user's own classes?
 ) -> str: # one line per module: its name, its class, and its attributes
     "What a model is besides its weights: the same text in every process and on every machine."
-    lines = [f'{name}: {type(module).__qualname__}({module.extra_repr()}) {_plain_text(_attributes(module, code))}'
+    lines = [f'{name}: {type(module).__qualname__}({module.extra_repr()}) {plain_text(_attributes(module, code))}'
              for name, module in model.named_modules()]
     return '\n'.join(lines)
 

@@ -9,6 +9,7 @@ __all__ = ['SPARE', 'count_links', 'BatchSizes', 'training_weights', 'pieces_of'
 
 # %% ../nbs/36_resident.ipynb #imports
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 import numpy as np
@@ -74,13 +75,13 @@ class BatchSizes:
 # %% ../nbs/36_resident.ipynb #weights
 def training_weights(
     clusters:Clusters, # a ClusterData or a ClusterStore, with `y` and `train_mask`
-    class_weight:Tensor, # [num_classes]
-) -> np.ndarray|None: # [num_parts] float64; None for label sets, whose nodes count alike
-    "The class weights of each cluster's training nodes, added up."
+    node_weights:Callable, # labels of training nodes [n, ...] -> how much each counts [n], or None: all one
+) -> np.ndarray|None: # [num_parts] float64; None: all nodes count alike
+    "How much the training nodes of each cluster count, added up."
     y, mask = (torch.cat([rows for _, rows in pieces_of(clusters, key)]) for key in ('y', 'train_mask'))
-    if y.ndim == 2: return None
-    weight = class_weight.cpu().double()[y[mask]]
-    return np.bincount(clusters._part[mask], weight, minlength=clusters.num_parts)
+    weight = node_weights(y[mask])
+    if weight is None: return None
+    return np.bincount(clusters._part[mask], weight.cpu().double(), minlength=clusters.num_parts)
 
 # %% ../nbs/36_resident.ipynb #pieces
 def pieces_of(

@@ -4,25 +4,24 @@
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'inner_model', 'is_compiled', 'float_type', 'with_adj_t', 'check_model', 'weights_of', 'edge_fields',
-           'check_edge_fields', 'to_device', 'model_logits', 'node_loss', 'class_weights', 'check_outputs',
-           'check_fits', 'check_class_names', 'check_feature_names', 'labels_of', 'check_labels', 'own_gradient',
-           'check_precision', 'batch_weight', 'train_step', 'evaluating', 'logits_at_once', 'predict_logits']
+           'check_edge_fields', 'to_device', 'model_logits', 'check_fits', 'check_class_names', 'check_feature_names',
+           'labels_of', 'own_gradient', 'check_precision', 'train_step', 'examples_on', 'evaluating', 'logits_at_once',
+           'predict_logits']
 
 # %% ../nbs/43_step.ipynb #imports
 import copy, inspect, math, warnings
 from collections.abc import Callable, Collection
 from contextlib import contextmanager
 from typing import Any
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .core import MASKS, refuse
+from .core import refuse
 from .device import pick_device
-from .graphs import as_graph, as_numbers, label_kind
+from .graphs import as_graph
 from .model import Adjacency
 from .sparse import to_adj_t
+from .tasks import in_users_unit, task_of_batch
 
 # %% ../nbs/43_step.ipynb #compiled
 def inner_model(
@@ -151,67 +150,6 @@ def model_logits(
         if compiled: advice += ' Does it work without torch.compile?'
         raise ValueError(f'{name} fails on {given}: {reason}. {advice}') from error
 
-# %% ../nbs/43_step.ipynb #node_loss
-def node_loss(
-    logits:Tensor, # [n, num_classes] float32
-    y:Tensor, # [n] int64, or [n, num_classes] of zeros and ones
-    class_weight:Tensor|None=None, # [num_classes]: weight of a node of the class; of a present label, for sets
-) -> Tensor: # scalar: mean over the nodes (and, for label sets, over the classes), weighted
-    "Cross-entropy; binary cross-entropy where a node may have many labels."
-    if y.ndim == 1:
-        if class_weight is None: return F.cross_entropy(logits, y)
-        total = class_weight.index_select(0, y).sum().clamp(min=torch.finfo(torch.float32).tiny)       # never 0 / 0
-        return F.cross_entropy(logits, y, class_weight, reduction='sum') / total
-    return F.binary_cross_entropy_with_logits(logits, y.float(), pos_weight=class_weight)
-
-# %% ../nbs/43_step.ipynb #class_weight
-def class_weights(
-    weight:str|Tensor|np.ndarray|list|None, # `'balanced'`, or numbers [num_classes]
-    data:Data|None, # whose training nodes are counted
-) -> Tensor|None: # [num_classes] float32
-    "Weights for `node_loss`. Raises `ValueError` if there are no labels to count, or for invalid numbers."
-    if weight is None: return None
-    if isinstance(weight, str): return _balanced(weight, data)
-    weight = as_numbers(weight, 'class_weight').float()
-    if weight.ndim != 1 or not (weight.isfinite() & (weight >= 0)).all():
-        refuse(f'class_weight is {weight.tolist()}', 'Give one number for each class, from 0')
-    return weight
-
-def _balanced(weight, data):
-    "Weights with which each class counts as much as any other."
-    if weight != 'balanced': refuse(f'class_weight is {weight!r}', "Give 'balanced' or one number for each class")
-    problem = "class_weight='balanced' counts the labels of the training nodes"
-    if data is None: refuse(problem, 'Pass data with y and train_mask')
-    data = as_graph(data, needs=('y', 'train_mask'))
-    y = data.y.cpu()[data.train_mask.cpu()]
-    if len(y) == 0: refuse(f'{problem}, and there are none', 'Set train_mask')
-    if y.ndim == 2:
-        present = y.sum(0)
-        return (len(y) - present).clamp(min=1) / present.clamp(min=1).float()
-    num_classes = max(int(data.y.max()) + 1, data.get('num_classes') or 0)
-    counts = torch.bincount(y.long(), minlength=num_classes)
-    return len(y) / (counts.clamp(min=1) * int((counts > 0).sum()))
-
-# %% ../nbs/43_step.ipynb #outputs
-_CLASSES = ('So far only classifiers are trained: classes are integers '
-            '(y.nan_to_num(-1).long(), if NaN means unknown), and sets of labels are zeros and ones')
-
-def check_outputs(
-    logits:Tensor, # what a model gave
-    batch:Data, # for these nodes
-    num_classes:int=0, # of the whole graph; 0: not known
-):
-    "Raise a `ValueError` unless these are logits for the labels of the batch."
-    n, y = batch.num_nodes, batch.y
-    if y.ndim == 1 and y.is_floating_point(): refuse(f'y holds {y.dtype}, targets of a regression', _CLASSES)
-    if logits.ndim != 2 or len(logits) != n:
-        refuse(f'the model gave {list(logits.shape)} for {n} nodes', 'It should give [num_nodes, num_classes]')
-    width, advice = logits.shape[1], 'Give the model as many outputs'
-    if y.ndim == 2 and width != y.shape[1]:
-        refuse(f'the model gave {width} logits for each node, and y has {y.shape[1]} labels', advice)
-    if y.ndim == 1 and width < num_classes:
-        refuse(f'the model gave {width} logits for each node, and there are {num_classes} classes', advice)
-
 # %% ../nbs/43_step.ipynb #fit-checks
 def _width(model, name):
     "The attribute `name` if it is an integer from 0, else None."
@@ -221,17 +159,15 @@ def _width(model, name):
 def check_fits(
     model:nn.Module, # whose `in_channels` and `out_channels` are looked at, where they are integers from 0
     num_features:int, # width of `x`; 0: not known
-    num_classes:int=0, # of the labels; 0: not known
+    task:Any=None, # that it is trained for; None: not known
 ):
-    "Raise a `ValueError` if `model` is of another width than the graph, or has too few logits for its classes."
+    "Raise a `ValueError` if `model` is of another width than the graph, or has too few outputs for its labels."
     taken, given = _width(model, 'in_channels'), _width(model, 'out_channels')
     if num_features and taken is not None and taken != num_features:
         problem = f'the graph has {num_features} features a node; the model wants {taken} (its in_channels)'
         refuse(problem, 'Make the model as wide: GCN(data.num_features, ...); '
                         'or, for a trained one, read the same columns: load_graph(..., features=...)')
-    if given is not None and given < num_classes:
-        problem = f'the graph has {num_classes} classes; the model has logits for {given} (its out_channels)'
-        refuse(problem, 'Classes are numbered from 0; give the model as many outputs')
+    if given is not None and task is not None: task.check_width(given)
 
 # %% ../nbs/43_step.ipynb #names
 def _first_other(model, graph, key):
@@ -274,28 +210,6 @@ def labels_of(
     kind = type(data).__name__
     refuse(f'the graph should be a PyG Data or a ClusterStore, not a {kind}', 'Pass one of them, or None', TypeError)
 
-# %% ../nbs/43_step.ipynb #check-labels
-def check_labels(
-    labels:Data, # with `y` and masks
-    parts:Collection[str]=MASKS, # masks whose nodes should have a label
-):
-    "Raise a `ValueError` unless these are classes or sets of labels, known where a mask asks for them."
-    if labels.get('y') is None: refuse('y is missing: the graph has no labels to evaluate by', 'Set data.y')
-    if label_kind(labels.y) == 'numbers': refuse(f'y holds {labels.y.dtype}, targets of a regression', _CLASSES)
-    for part in parts:
-        if labels.get(part) is not None: _check_part(labels, part)
-
-def _check_part(labels, part):
-    "The same for the nodes of one mask."
-    y = labels.y[labels[part]]
-    known = (y >= 0).all(1) if y.ndim == 2 else y >= 0
-    if y.ndim == 1 and known.any() and int(y.max()) >= (labels.get('num_classes') or math.inf):
-        problem = f'y holds class {int(y.max())} in {part}, but num_classes is {labels.num_classes}'
-        refuse(problem, 'Classes are numbered from 0')
-    if not known.all():
-        unknown = int((~known).sum())
-        refuse(f'{part} has {unknown} nodes without a label (y negative or NaN)', 'Leave them out of the mask')
-
 # %% ../nbs/43_step.ipynb #own-gradient
 def own_gradient(
     model:nn.Module, # with the gradient of a batch
@@ -314,16 +228,6 @@ def check_precision(precision:str):
     if precision not in PRECISIONS:
         refuse(f'precision is {precision!r}', f"Choose one of {', '.join(map(repr, PRECISIONS))}")
 
-def batch_weight(
-    batch:Data, # with `train_mask`
-    class_weight:Tensor|None, # [num_classes]: see node_loss
-) -> tuple: # `(weight, nodes, y)`: of the batch in a mean over batches; its training nodes and their labels
-    "What the loss of a batch is a mean over: its training nodes, or the weights of their classes."
-    nodes = batch.train_mask.nonzero().view(-1)
-    y = batch.y.index_select(0, nodes)
-    if class_weight is None or y.ndim == 2: return float(len(y)), nodes, y
-    return float(class_weight[y.to(class_weight.device)].sum()), nodes, y
-
 def train_step(
     model:nn.Module, # on `device`
     batch:Data, # with `train_mask`; the quickest are made for the model, see ClusterLoader.for_model
@@ -333,27 +237,27 @@ def train_step(
     clip:float|None=None, # largest norm of the gradient; a longer one is shortened (Pascanu et al., 2013)
     class_weight:Tensor|None=None, # [num_classes], on `device`: see node_loss
     average:Callable=own_gradient, # makes the gradient of the batch that of the step: see AverageGradients
-    num_classes:int=0, # of the whole graph; 0: not known
-    forward:Callable|None=None, # `(batch, weight)` -> logits, where the model is not called itself: see Histories
-    known:tuple|None=None, # `(weight, nodes)` of `batch_weight`, if known: then the step does not look at its loss
+    task:Any=None, # see Task; default: by the labels of the batch
+    examples:Any=None, # what the loss is a mean over; default: those of the task for this batch
+    forward:Callable|None=None, # `(batch, weight)` -> outputs, where the model is not called itself: see Histories
+    looks:bool=True, # look at the loss, and so wait for the device?
 ) -> tuple: # `(loss, number of training nodes)` of the step: `(0., 0)` where there are none, which changes nothing
     "One step. Raises `FloatingPointError` before it changes a weight, or, if it does not look, gives NaN afterwards."
     check_precision(precision)
     device = torch.device(device)
-    looks = known is None
-    weight, nodes = batch_weight(batch, class_weight)[:2] if known is None else known
-    y = batch.y.index_select(0, nodes).to(device, non_blocking=True)
+    if task is None: task = task_of_batch(batch.y)
+    if examples is None: examples = task.examples(batch, class_weight)
     optimizer.zero_grad()
-    loss = 0.
+    loss, weight = 0., examples.weight
     if weight:
+        examples = examples_on(examples, device)
         with torch.autocast(device.type, torch.bfloat16, enabled=PRECISIONS[precision]):
-            logits = model_logits(model, batch, device) if forward is None else forward(batch, weight)
-            check_outputs(logits, batch, num_classes)
-            logits = logits.index_select(0, to_device(nodes, device))
-        mean = node_loss(logits.float(), y, class_weight)
+            outputs = model_logits(model, batch, device) if forward is None else forward(batch, weight)
+        task.check_outputs(outputs, batch)
+        mean = task.mean_loss(inner_model(model), outputs.float(), examples, class_weight)
         mean.backward()
         loss = float(mean.detach()) if looks else mean.detach()
-    weight, mean_loss, count = average(model, weight, loss, len(nodes) if weight else 0)
+    weight, mean_loss, count = average(model, weight, loss, examples.count if weight else 0)
     if count == 0: return 0., 0
     gradients = [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
     norm = nn.utils.get_total_norm([g.coalesce().values() if g.is_sparse else g for g in gradients])
@@ -364,6 +268,16 @@ def train_step(
         for g in gradients: g.mul_(factor)
     optimizer.step()
     return mean_loss if looks else torch.where(norm.isfinite(), mean_loss, math.nan), count
+
+def examples_on(
+    examples:Any, # a dataclass, some of whose fields are tensors
+    device:torch.device,
+) -> Any: # a copy
+    "The examples of a batch on a device."
+    out = copy.copy(examples)
+    for name, value in vars(examples).items():
+        if isinstance(value, Tensor): setattr(out, name, to_device(value, device))
+    return out
 
 # %% ../nbs/43_step.ipynb #evaluating
 @contextmanager
@@ -384,10 +298,10 @@ def logits_at_once(
     data:Data, # a graph that has come through as_graph
     device:torch.device, # where to compute
 ) -> Tensor: # [num_nodes, num_classes] on the CPU
-    "Logits of all nodes at once, without dropout. Of a compiled model, those of the model inside."
+    "Outputs for all nodes at once, in the user's unit, without dropout. A compiled model is called as it was before."
     model = inner_model(model)              # to compile it for another number of nodes takes longer than to compute
     data = with_adj_t(model, data)
-    with evaluating(model): return model_logits(model.to(device), data, device).cpu()
+    with evaluating(model): return in_users_unit(model, model_logits(model.to(device), data, device)).cpu()
 
 def predict_logits(
     model:nn.Module, # a classifier of nodes
