@@ -294,7 +294,7 @@ def task_of_batch(
 
 def _num_outputs(y, kind, num_classes):
     "Classes, labels, or numbers to predict."
-    if kind == 'classes': return max(num_classes, int(y.max()) + 1 if len(y) else 0)
+    if kind == 'classes': return num_classes or (int(y.max()) + 1 if len(y) else 0)
     return 1 if y.ndim == 1 else y.shape[1]
 
 def _usual_metric(name, kind):
