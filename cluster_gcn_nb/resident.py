@@ -8,9 +8,8 @@ __all__ = ['SPARE', 'count_links', 'count_train', 'BatchSizes', 'training_weight
            'pad_cut', 'pad_field', 'Table', 'SparseTable', 'ResidentGraph']
 
 # %% ../nbs/36_resident.ipynb #imports
-import math
-from collections.abc import Callable
 import copy, math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 import numpy as np
