@@ -306,8 +306,10 @@ def _stated(data):
 
 def _rows(value, key):
     "The number of nodes of a field; None for a list of node numbers, and for several splits."
-    if key in MASKS and (_are_lists(value, None) or _shape(as_numbers(value, key))[1:]): return None    # see as_mask
-    if key in MASKS and as_numbers(value, key).dtype != torch.bool: return None
+    if key in MASKS:
+        if _are_lists(value, None): return None
+        mask = as_numbers(value, key)
+        return len(mask) if mask.dtype == torch.bool and mask.ndim == 1 else None
     if key == 'node_names' and _is_lazy(value): return len(value)
     return len(value) if isinstance(value, (list, tuple)) else next(iter(_shape(value)), None)
 
