@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'is_first', 'spelled', 'console_command', 'check_free',
            'table_options', 'all_options', 'graph_name', 'shares', 'load_options', 'open_graph', 'on_main', 'say',
-           'graph_of_run', 'train_run', 'report', 'cluster_gcn_train', 'finish', 'columns_of', 'with_known_label',
-           'other_graph', 'same_graph', 'graph_to_predict', 'cluster_gcn_predict', 'stats_of_file', 'cluster_gcn_stats',
-           'cluster_gcn_partition', 'named_command']
+           'graph_of_run', 'train_run', 'report', 'train_one', 'train_splits', 'cluster_gcn_train', 'finish',
+           'columns_of', 'with_known_label', 'other_graph', 'same_graph', 'graph_to_predict', 'cluster_gcn_predict',
+           'stats_of_file', 'cluster_gcn_stats', 'cluster_gcn_partition', 'named_command']
 
 # %% ../nbs/82_cli.ipynb #imports
 import csv, os, sys
@@ -84,7 +84,9 @@ def table_options(
     id:str=None, # its column of ids (default: by its name, or the first)
     label:str=None, # its column of labels (default: by its name)
     features:str=None, # its columns of features, with commas between, as in CSV (default: all that hold numbers)
-    split:str=None, # its column of train, val and test, or shares of the first two, like .5,.25 (default: .6,.2)
+    # its column of train, val and test, or shares of the first two, like .5,.25 (default: .6,.2); of a file with
+    # several splits: the number of one, from 0; in training: or all
+    split:str=None,
     src:str=None, # column of the edges: where they begin (default: by its name, or the first)
     dst:str=None, # where they end (default: by its name, or the second)
     weight:str=None, # their weights, or none (default: by its name)
@@ -117,7 +119,8 @@ def graph_name(
 
 def shares(
     text:str, # of the option `split`
-) -> Any: # two numbers, or the text, which is the name of a column
+) -> Any: # two numbers; the number of one of several splits; or the text, which is the name of a column
+    if text.isdecimal(): return int(text)
     try: return tuple(map(float, text.split(',')))
     except ValueError: return text
 
@@ -162,11 +165,14 @@ def graph_of_run(config:dict, folder:Path|None, resume:bool):
     "The graph to train on. What is larger than the memory becomes a store in the folder of a run that begins."
     from cluster_gcn_nb.runs import as_trained, read_config
     from cluster_gcn_nb.device import launched
+    from cluster_gcn_nb.graphs import num_splits
     if resume and config.get('store'): return open_graph(dict(graph=config['store']))
     store = None if folder is None or launched() or resume else folder.resolve()/'store'
     more = as_trained(read_config(folder), config) if folder and resume else {}
     data = open_graph(config, config['memory'], store, config['num_parts'], overwrite=True, **more)
     if store and getattr(data, 'path', None) == store: config['store'] = str(store)
+    if (count := num_splits(data)) > 1:
+        raise ValueError(f"{config['graph']} has {count} splits: choose one by --split 0, or all by --split all")
     return data
 
 # %% ../nbs/82_cli.ipynb #run
@@ -228,6 +234,40 @@ def report(run:Any):
     scores = ', '.join(f'{k} {record[k]:.4f}' for k in ('loss', 'train', 'val', 'test'))
     print(f'epoch {run.epoch:3}: {scores}', flush=True)
 
+# %% ../nbs/82_cli.ipynb #one
+def train_one(
+    config:dict, # the options of cluster_gcn_train
+    out:str|Path|None, # folder for the results
+    resume:bool, overwrite:bool, # what may be there already?
+): # its History
+    "Train once, save the run and say how it went."
+    from cluster_gcn_nb.runs import open_out, resumes
+    if out and not (resume or overwrite):
+        check_free([Path(out)/name for name in RUN_FILES], 'go on with that run by --resume, name another folder '
+                   'by --out, or replace the run by --overwrite')
+    if resume: resume = resumes(str(out), config)
+    folder = open_out(out)
+    model, data, history = train_run(config, folder, resume)
+    finish(folder, config, model, data, history)
+    return history
+
+def train_splits(config:dict, out:str|None, resume:bool, overwrite:bool):
+    "The same for each split of a graph, in folders `split0`, `split1`, ..., and a table of the scores."
+    from cluster_gcn_nb.graphs import num_splits
+    from cluster_gcn_nb.splits import SplitScores
+    count = num_splits(open_graph(config | dict(split=None)))
+    if count == 1: raise ValueError(f"{config['graph']} has one split only: leave out --split all")
+    folders = [Path(out)/f'split{i}' for i in range(count)] if out else []
+    if not (resume or overwrite):
+        check_free(folders, 'go on by --resume, name another folder by --out, or replace the runs by --overwrite')
+    found = SplitScores()
+    for i in range(count):
+        say(f'split {i}, of {count}:')
+        begun = resume and (i == 0 or (folders[i]/'checkpoint').is_file())      # the others begin
+        folder = folders[i] if out else None
+        found.append(train_one(config | dict(split=str(i)), folder, begun, overwrite or resume))
+    say(found)
+
 # %% ../nbs/82_cli.ipynb #train
 @console_command
 @delegates(table_options)
@@ -267,14 +307,9 @@ def cluster_gcn_train(
         if not 0 <= seed < 2**31: raise ValueError(f'seed={seed} should be between 0 and {2**31 - 1}')
         if resume and not out: raise ValueError('--resume needs --out, the folder of the run')
         if resume and overwrite: raise ValueError('--resume goes on, and --overwrite begins again: give one of them')
-        if out and not (resume or overwrite):
-            check_free([Path(out)/name for name in RUN_FILES], 'go on with that run by --resume, name another folder '
-                       'by --out, or replace the run by --overwrite')
-        from cluster_gcn_nb.runs import open_out, resumes
         config = options | all_options(kwargs) | dict(graph=graph_name(graph))
-        if resume: resume = resumes(str(out), config)
-        folder = open_out(out)
-        finish(folder, config, *train_run(config, folder, resume))
+        if config['split'] == 'all' and not config['nodes']: train_splits(config, out, resume, overwrite)
+        else: train_one(config, out, resume, overwrite)
 
 # %% ../nbs/82_cli.ipynb #finish
 def finish(folder:Path|None, config:dict, model:Any, data:Any, history:Any):

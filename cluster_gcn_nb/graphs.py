@@ -306,8 +306,10 @@ def _stated(data):
 
 def _rows(value, key):
     "The number of nodes of a field; None for a list of node numbers, and for several splits."
-    if key in MASKS and (_are_lists(value, None) or _shape(as_numbers(value, key))[1:]): return None    # see as_mask
-    if key in MASKS and as_numbers(value, key).dtype != torch.bool: return None
+    if key in MASKS:
+        if _are_lists(value, None): return None
+        mask = as_numbers(value, key)
+        return len(mask) if mask.dtype == torch.bool and mask.ndim == 1 else None
     if key == 'node_names' and _is_lazy(value): return len(value)
     return len(value) if isinstance(value, (list, tuple)) else next(iter(_shape(value)), None)
 
@@ -433,9 +435,10 @@ def as_graph(
 
 # %% ../nbs/10_graphs.ipynb #split
 def num_splits(
-    data:Data, # a graph that has come through as_graph, or its labels
+    data:Data|Any, # a graph that has come through as_graph; or clusters
 ) -> int: # 1 for masks [num_nodes], or none
     "The number of splits that the masks of a graph hold."
+    if not isinstance(data, Data): return data.num_splits
     masks = [data[key] for key in MASKS if data.get(key) is not None]
     return max((mask.shape[1] for mask in masks if mask.ndim == 2), default=1)
 
@@ -455,10 +458,11 @@ def check_split(
     return int(split)
 
 def choose_split(
-    data:Data, # a graph
+    data:Data|Any, # a graph, or clusters: a ClusterData or a ClusterStore
     split:int|None=None, # which of its splits, from 0; None: it has only one
-) -> Data: # with masks [num_nodes] bool; a shallow copy if it has several splits
+) -> Any: # of the same class, with masks [num_nodes] bool; a shallow copy if it has several splits
     "A graph with one of its splits. Raises `ValueError` if it has several and none is chosen."
+    if hasattr(data, 'with_split'): return data.with_split(split)
     data = as_graph(data)
     split = check_split(split, num_splits(data))
     if split is None: return data

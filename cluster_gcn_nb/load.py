@@ -20,7 +20,7 @@ from .columns import Columns
 from .core import refuse, temporary_folder
 from .datasets import dataset_name, load_dataset
 from .formats import RawGraph, file_errors, from_matrix, from_networkx, is_networkx, looks_like
-from .graphs import as_graph
+from .graphs import as_graph, choose_split
 from .memory import own_memory, parse_memory, show_memory
 from .ogb import read_ogb
 from .partition import partition_graph
@@ -67,6 +67,8 @@ def _open_file(path):
     found = open_file(path)
     with file_errors(path):
         return as_graph(Data(**found), needs=['edge_index']) if isinstance(found, dict) else found
+
+def _is_number(split): return isinstance(split, (int, np.integer)) and not isinstance(split, bool)
 
 def _open_path(graph, root, split):
     path = Path(graph).expanduser()
@@ -122,11 +124,12 @@ def load_graph(
     num_parts:int|None=None, # clusters of that store; None: one for 1,000 nodes
     overwrite:bool=False, # may it take the place of a store that is there?
     quiet:bool=False, # do not print what was found in tables?
-    **kwargs # how to read tables, see Columns
+    **kwargs # how to read tables, see Columns; `split` may also be the number of one of several splits
 ) -> Data|ClusterStore: # a ClusterStore if one was written, or if `graph` is one
     "Any graph. Raises `ValueError`, `TypeError` or `OSError`, and `ImportError` if a package is missing that reads it."
     found = _open(graph, root, kwargs.get('split'))
     if isinstance(found, (Data, ClusterStore)):
+        if _is_number(kwargs.get('split')): found = choose_split(found, kwargs.pop('split'))
         for name, value in dict(nodes=nodes, features=features, **kwargs).items():
             if value not in (None, False):
                 refuse(f'{name} is for tables of edges, and {graph!s:.80} is none', 'Leave it out')

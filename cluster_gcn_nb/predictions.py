@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 from .core import MASKS, atomic_write, refuse, temporary_folder
-from .graphs import as_graph, label_kind
+from .graphs import as_graph, label_kind, num_splits
 from .metrics import check_logits
 from .ranks import is_main_process
 from .step import labels_of
@@ -152,7 +152,8 @@ def _known(data, kind, classes):
         if kind == 'numbers': columns |= _numbers(y, 'label')
         elif kind == 'sets': columns['label'] = _set_texts(y > 0, [*names, *map(str, range(len(names), y.shape[1]))])
         else: columns['label'] = _class_texts(y, names)
-    if any(data.get(mask) is not None for mask in MASKS): columns['split'] = _split(data)
+    has_masks = any(data.get(mask) is not None for mask in MASKS)
+    if has_masks and num_splits(data) == 1: columns['split'] = _split(data)
     return columns
 
 # %% ../nbs/63_predictions.ipynb #table
