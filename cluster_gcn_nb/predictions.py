@@ -169,13 +169,14 @@ def prediction_table(
     multi_label:bool|None=None, # may a node have many labels? Default: by the labels of the graph, as is a regression
     all_probabilities:bool=False, # one more column for each class, read from the logits?
     embeddings:Tensor|None=None, # [num_nodes, hidden_channels] for one more column each, see predict
+    kind:str|None=None, # 'classes', 'sets' or 'numbers'; default: by `multi_label`, or the labels of the graph
 ) -> dict: # columns by name: arrays, or sequences that are read from disk; one entry per node
     "The predictions for each node of a graph, by the user's ids."
     data = as_graph(labels_of(data))
     if data.num_nodes != len(logits):
         refuse(f'there are {len(logits)} rows of logits for {data.num_nodes} nodes', 'Pass the graph that they are of')
     check_logits(logits)
-    kind = _kind(data, multi_label)
+    kind = _kind(data, multi_label) if kind is None else kind
     if kind == 'numbers': columns, classes = _numbers(logits, 'prediction'), []
     else:
         classes = class_names(data, logits.shape[1]) if classes is None else [str(name) for name in classes]

@@ -30,6 +30,7 @@ from .predictions import class_names, id_name, node_names, prediction_table, wri
 from .ranks import is_main_process, join
 from .device import launched
 from .step import check_feature_names, check_fits, inner_model, labels_of, predict_logits
+from .tasks import TargetScale
 
 # %% ../nbs/80_runs.ipynb #out
 def open_out(
@@ -76,21 +77,22 @@ _MODEL = dict(hidden='hidden_channels') | {name: name for name in _SAME}        
 def make_model(
     config:dict, # `hidden` and GCN's own options; what is missing is as in GCN
     num_features:int, # width of `x`
-    num_classes:int, # width of the logits
+    num_outputs:int, # of each node
 ) -> GCN:
     "The model that a configuration describes, with new weights."
     options = {name: config[key] for key, name in _MODEL.items() if key in config}
-    return GCN(num_features, out_channels=num_classes, **options)
+    return GCN(num_features, out_channels=num_outputs, **options)
 
 def learnt_from(
     labels:Data, # of the graph
     num_features:int, # of each node
-    num_classes:int, # of the labels, or columns of the logits
+    num_outputs:int, # of the model: classes of the labels, or numbers to predict
 ) -> dict: # plain values by name
     "What the weights mean: their classes and features, and how these are scaled if they are of tables."
     tables = {key: labels[key] for key in ('feature_names', 'feature_scaling') if labels.get(key) is not None}
-    return tables | dict(num_features=num_features, class_names=class_names(labels, num_classes),
-                         multi_label=labels.y.ndim == 2)
+    kind = label_kind(labels.y)
+    names = [] if kind == 'numbers' else class_names(labels, num_outputs)
+    return tables | dict(num_features=num_features, num_outputs=num_outputs, class_names=names, kind=kind)
 
 def save_run(
     out:Path, # a folder that exists
@@ -126,9 +128,12 @@ def _read_model(path):
     with np.load(path, allow_pickle=False) as file: arrays = {name: file[name] for name in file.files}
     if 'config' not in arrays: refuse('it holds no config', 'Train again: the run is of an earlier version')
     config = json.loads(str(arrays.pop('config')))
-    model = make_model(config, config['num_features'], len(config['class_names']))
+    if 'kind' not in config: config['kind'] = 'sets' if config['multi_label'] else 'classes'        # earlier versions
+    num_outputs = len(config['class_names']) or config['num_outputs']
+    model = make_model(config, config['num_features'], num_outputs)
+    if 'target_scale.mean' in arrays: model.target_scale = TargetScale(num_outputs)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-    model.class_names = config['class_names']                       # evaluate compares them with a graph's
+    if config['class_names']: model.class_names = config['class_names']         # evaluate compares them with a graph's
     model.feature_names = config.get('feature_names')
     return model.eval(), config
 
@@ -177,11 +182,11 @@ def check_task(
     if y is None: raise ValueError(f'{nodes or graph} has no labels to learn: name their column by --label')
     found = f'column {label!r}' if label else f'y of {graph}'
     another = 'name another column by --label'
-    if label_kind(y) == 'numbers':
-        raise ValueError(f'{found} holds numbers, and only classes are learnt: group the numbers, or {another}')
-    if not (y >= 0).any(): raise ValueError(f'{found} has no label: {another}')
-    if y.ndim == 1 and y.max() == 0:
-        raise ValueError(f'{found} has one class only, so that there is nothing to learn: {another}')
+    known = ~y.isnan() if y.is_floating_point() else y >= 0
+    if not known.any(): raise ValueError(f'{found} has no label: {another}')
+    what = 'value' if label_kind(y) == 'numbers' else 'class'
+    if y.ndim == 1 and len(y[known].unique()) == 1:
+        raise ValueError(f'{found} has one {what} only, so that there is nothing to learn: {another}')
     if not num_features:
         beside = f'beside the labels in {found}' if label else 'in x'
         raise ValueError(f'{nodes or graph} has no features {beside}: they are columns of numbers, see --features')
@@ -319,7 +324,7 @@ def predict_graph(
     model.class_names = None                # predictions have the names of the run, and labels those of the graph
     logits = _all_logits(model, graph, device, memory)
     hidden = predict(model, graph, memory, device=device, embeddings=True) if embeddings else None
-    return prediction_table(graph, logits, config['class_names'], config['multi_label'], all_probabilities, hidden)
+    return prediction_table(graph, logits, config['class_names'], None, all_probabilities, hidden, config['kind'])
 
 # %% ../nbs/80_runs.ipynb #report
 def write_assignment(
