@@ -37,7 +37,7 @@ def _read_pt(path):
         except pickle.UnpicklingError as error:
             foreign = re.search(r'GLOBAL (\S+)', str(error))
             what = f'holds an object of {foreign[1]}' if foreign else 'was not written by torch.save'
-            raise ValueError(f'the file {what}. Only tensors, numbers, texts and lists are read from a Data') from None
+            refuse(f'the file {what}', 'Save only tensors, numbers, texts and lists: torch.save(data.to_dict(), path)')
     if isinstance(found, (tuple, list)) and found:
         if len(found) > 1 and found[1]: refuse('the file holds several graphs', 'Save one: torch.save(data, path)')
         found = found[0]
