@@ -108,6 +108,7 @@ class ClusterLoader(torch.utils.data.DataLoader):
         self.kept:dict|None = {} if keep_batches else None       # batches by their clusters and form
         numbers:Any = range(len(cluster_data))
         super().__init__(numbers, collate_fn=cluster_data.batch, **kwargs)
+        self.names_clusters = False                              # do batches know their clusters? See with_clusters
         self.device:torch.device|None = None
         self.graph:Any = cluster_data                            # which makes the batches
         if device is not None: self._set_device(pick_device(str(device)))
@@ -116,9 +117,19 @@ class ClusterLoader(torch.utils.data.DataLoader):
         self._make_batches()
 
     def _set_device(self, device):
-        taken = [name for name in ('train_nodes', 'clusters') if name in self.cluster_data.levels]
-        if taken: refuse(f'the graph has a field {taken[0]}, and batches on a device have their own', 'Rename it')
+        self._check_names('train_nodes', 'clusters')
         self.device = device
+
+    def _check_names(self, *names):
+        taken = [name for name in names if name in self.cluster_data.levels]
+        if taken: refuse(f'the graph has a field {taken[0]}, and batches have their own', 'Rename it')
+
+    def with_clusters(self): # ClusterLoader
+        "The same loader, with batches that hold the numbers of their clusters, ascending, as `clusters`."
+        self._check_names('clusters')
+        out = copy.copy(self)
+        out._iterator, out.names_clusters = None, True
+        return out._make_batches(**self.form)
 
     def moved_to(self,
         device:torch.device,
@@ -165,7 +176,8 @@ class ClusterLoader(torch.utils.data.DataLoader):
 
     def _make_by(self, make):
         is_moved = self.device is not None and self.graph is self.cluster_data
-        self.collate_fn = functools.partial(_with_clusters, make) if is_moved else make
+        named = is_moved or self.names_clusters
+        self.collate_fn = functools.partial(_with_clusters, make) if named else make
         return self
 
     def __iter__(self):
@@ -183,7 +195,7 @@ class ClusterLoader(torch.utils.data.DataLoader):
         replaced = 'batch_size', 'shuffle', 'sampler', 'batch_sampler', 'drop_last', 'generator'
         options = {key: value for key, value in self.options.items() if key not in replaced}
         out = type(self)(self.cluster_data, batch_sampler=batch_sampler, generator=torch.Generator(), **options)
-        out.device, out.graph = self.device, self.graph
+        out.device, out.graph, out.names_clusters = self.device, self.graph, self.names_clusters
         if self.kept is not None: out.kept = {}
         return out._make_batches(**self.form)
 
