@@ -123,7 +123,7 @@ def _for_task(graph, task):
     is_number = label_kind(y) == 'numbers'
     if is_number == (task == 'regression'): return graph
     if is_number: refuse('y holds numbers, and classes are integers', "Use y.long(), or task='regression'")
-    if not isinstance(graph, Data): refuse('y of the store holds classes', 'Write it again, from a graph with y.float()')
+    if not isinstance(graph, Data): refuse('y of the store holds classes', 'Write it again, with y.float()')
     out = copy.copy(graph)
     out.y = y.float()
     for key in ('num_classes', 'class_names'):

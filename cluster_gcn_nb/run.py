@@ -31,7 +31,7 @@ from .prepare import check_whole
 from .ranks import Solo
 from .step import (
     PRECISIONS, check_edge_fields, check_precision, inner_model, model_logits, own_gradient, train_step)
-from .tasks import Examples, check_labels
+from .tasks import Examples, Task, check_labels
 
 # %% ../nbs/70_run.ipynb #history
 class History(list):
@@ -185,7 +185,7 @@ def recipe(
         history_precision=settings.history_precision if settings.history else None,
         seed=settings.seed,
         metric=task.metric_name if task is not None and is_scored else None,
-        loss=_loss_text(settings),
+        loss=None if task is None else _text(task.identity),
         split=settings.split,
         schedule='a function' if callable(settings.schedule) else settings.schedule,
         epochs=None if settings.schedule == 'constant' else settings.epochs,
@@ -194,17 +194,17 @@ def recipe(
         optimizer=type(optimizer).__name__,
         batches=getattr(sampler, 'whole_length', None) or length_of(loader)))
 
-def _loss_text(settings):
-    "What identifies a loss of the user's own; None for the usual one."
-    loss = settings.loss if settings.task is None else settings.task.loss
-    if not isinstance(loss, nn.Module): return None if loss is None else plain_text(loss)
-    return f'{structure(loss, code=True)} {weights_id(loss)}'
+def _text(loss):
+    "What identifies a loss, see `Task.identity`."
+    if loss is None or isinstance(loss, str): return loss
+    return f'{structure(loss, code=True)} {weights_id(loss)}' if isinstance(loss, nn.Module) else plain_text(loss)
 
 # %% ../nbs/70_run.ipynb #batches
 def checked_batches(
     loader:ClusterLoader|Any, # a ClusterLoader, or another one
     model:nn.Module|None=None, # whether it fits is checked with the first batch
     split:int|None=None, # which of several splits, see choose_split
+    of_nodes:bool=True, # is it nodes that are learnt, and so have labels?
 ) -> Iterator:
     "The batches of a loader, in the form that this package works with."
     if isinstance(loader, ClusterLoader):
@@ -214,9 +214,10 @@ def checked_batches(
         if not isinstance(batch, Data):
             kind = type(batch).__name__
             refuse(f'the graph of a batch should be a PyG Data, not a {kind}', 'Use a ClusterLoader', TypeError)
-        batch = as_graph(batch, needs=('x', 'y', 'edge_index', 'train_mask'))
-        batch = choose_split(batch, split)
-        check_labels(batch, ['train_mask'])
+        batch = as_graph(batch, needs=('x', 'y', 'edge_index', 'train_mask') if of_nodes else ('x', 'edge_index'))
+        if of_nodes:
+            batch = choose_split(batch, split)
+            check_labels(batch, ['train_mask'])
         if model is not None: check_edge_fields(model, batch)
         model = None
         yield batch
@@ -225,11 +226,11 @@ def checked_batches(
 def stream_batches(
     loader:ClusterLoader|Any, # of batches
     device:torch.device,
-    split:int|None=None, # which of several splits, see choose_split
+    split:int|None=None, of_nodes:bool=True, # see checked_batches
 ) -> Iterator:
     "The batches on the device; on a GPU, they know their training nodes."
     is_there = isinstance(loader, ClusterLoader) and loader.device is not None
-    batches = checked_batches(loader, split=split)
+    batches = checked_batches(loader, split=split, of_nodes=of_nodes)
     if device.type == 'cuda' and not is_there: batches = moved_ahead(batches, device)
     for batch in batches:
         yield batch
@@ -298,10 +299,9 @@ def refresh(self:Run, batch:Data):
 @patch
 def known_examples(self:Run, batch:Data) -> Examples|None:
     "What the loss of a batch on a device is a mean over, without a look at it. None if the CPU does not know."
-    if not self.looks_later: return None
+    if not self.looks_later or not (self.counts_alike or self.cluster_weights is not None): return None
     nodes = batch.train_nodes
-    if self.counts_alike: weight = float(len(nodes))
-    elif self.cluster_weights is None: return None
+    if self.cluster_weights is None: weight = float(len(nodes))
     else: weight = float(self.cluster_weights[batch.clusters].sum())
     return Examples(weight, nodes, batch.y.index_select(0, nodes))
 
@@ -318,7 +318,7 @@ def take_step(self:Run, batch:Data, number:int) -> tuple:
         return train_step(
             self.model, batch, self.optimizer, self.device, precision, clip, self.class_weight, self.average,
             self.task, examples, forward=None if self.histories is None else self.histories.logits,
-            looks=known is None)
+            looks=not self.looks_later)
     except FloatingPointError as e:
         raise FloatingPointError(f'{e} in epoch {self.epoch + 1}, batch {number} of {batch.num_nodes:,} nodes: '
                                  f'{advice(batch)}') from None
@@ -363,10 +363,14 @@ def advice(
 
 # %% ../nbs/70_run.ipynb #train_epoch
 @patch
+def batches(self:Run): # of one epoch, on the device
+    return stream_batches(self.loader, self.device, self.settings.split, of_nodes=isinstance(self.task, Task))
+
+@patch
 def take_steps(self:Run, done:list):
     "A step for each batch; `done` gets the loss, the number of training nodes, and the clusters of each."
     self.make_room()
-    for number, batch in enumerate(stream_batches(self.loader, self.device, self.settings.split), 1):
+    for number, batch in enumerate(self.batches(), 1):
         loss, count = self.take_step(batch, number)
         if count: self.schedule.step()
         done.append((loss, count, batch.get('clusters')))

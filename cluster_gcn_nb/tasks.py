@@ -151,6 +151,11 @@ class Task:
     num_outputs:int=0            # of the model for each node; more are allowed for classes; 0: any number
     kind:str=''                  # of the labels, 'classes', 'sets' or 'numbers', if it matters
 
+    @property
+    def identity(self) -> Any: # None: of the usual one
+        "The loss, which a resumed run must have the same."
+        return None if self.loss in (node_loss, mean_squared_error) else self.loss
+
     def examples(self,
         batch:Data, # with `y` and `train_mask`
         class_weight:Tensor|None=None, # [num_classes]: see node_loss
@@ -170,6 +175,20 @@ class Task:
             return None if class_weight is None else class_weight[y.to(class_weight.device)]
         if not y.is_floating_point() or not y.isnan().any(): return None
         return (~y.isnan()).float() if y.ndim == 1 else (~y.isnan()).float().mean(1)
+
+    def mean_weight(self,
+        labels:Data, # with `y` and `train_mask`
+        class_weight:Tensor|None, # [num_classes]
+        num_batches:int, # per epoch
+    ) -> float:
+        "How much a batch counts on average, see Examples."
+        return self.examples(labels, class_weight).weight / num_batches
+
+    def has_validation(self,
+        labels:Data, # perhaps with `val_mask`
+    ) -> bool:
+        "Are there nodes to validate on?"
+        return labels.get('val_mask') is not None and bool(labels.val_mask.any())
 
     def trial_examples(self,
         batch:Data, # with `y`

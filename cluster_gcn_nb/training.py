@@ -23,7 +23,7 @@ from .budget import check_budget
 from .checkpoint import checkpoint_state, write_checkpoint
 from .data_parallel import deal, follow_callbacks, training_together
 from .datasets import count_classes
-from .evaluation import graph_and_labels, node_task
+from .evaluation import graph_and_labels, task_for
 from .graphs import as_graph, choose_split
 from .histories import Histories
 from .ranks import join, progress_bar
@@ -32,7 +32,9 @@ from .run import History, Run, Settings, checked_batches, learning_rates, length
 from .sparse import from_scipy, scipy_csr
 from .device import pick_device
 from .step import check_edge_fields, check_fits, inner_model, labels_of, model_logits, with_adj_t
-from .tasks import check_labels, class_weights, name_of, prepare_model, task_of_batch
+from .link_split import LinkSplit
+from .link_task import LinkTask
+from .tasks import Task, check_labels, class_weights, name_of, prepare_model, task_of_batch
 
 # %% ../nbs/72_training.ipynb #to-train
 def _check_model(model):
@@ -59,54 +61,59 @@ def _check_loader(loader):
         problem = f'the loader is a {type(loader).__name__}, which is used up after one epoch'
         refuse(problem, 'Pass a ClusterLoader, or a list of batches', TypeError)
 
-def _check_clusters(model, graph, labels):
-    "Refuse clusters that a model cannot be trained on."
-    for name in ('x', 'y', 'train_mask'):
+def _check_clusters(model, graph, needs):
+    "Refuse clusters without a field that is needed."
+    for name in needs:
         if name in graph.fields: continue
         fields = ', '.join(sorted(graph.fields))
         refuse(f'{name} is missing: the graph in clusters has {fields}', f'Set data.{name} before it is cut')
-    if not labels.train_mask.any(): refuse('train_mask has no node to train on', 'Set it before the graph is cut')
-    check_labels(labels, ['train_mask'])
     check_edge_fields(model, graph.fields)
     if not graph.num_features:
         refuse('x has no columns: the graph in clusters has no features', 'Set data.x before it is cut')
+
+def _check_training_nodes(graph, labels):
+    "Refuse clusters without labels to learn."
+    if not labels.train_mask.any(): refuse('train_mask has no node to train on', 'Set it before the graph is cut')
+    check_labels(labels, ['train_mask'])
     classes = count_classes(labels)
     if classes > graph.num_nodes:
         problem = f'y holds class {classes - 1:,}, and the graph has {graph.num_nodes:,} nodes'
         refuse(problem, 'If they are numbers to predict, use y.float()')
 
 # %% ../nbs/72_training.ipynb #initialised
-def _first_batch(model, loader, split):
+def _first_batch(model, loader, settings):
     "The first batch of a loader of another kind; it fits the model. Random numbers stay where they were."
-    with torch.random.fork_rng([]): first = next(checked_batches(loader, model, split), None)
+    of_nodes = not isinstance(settings.task, LinkTask)
+    with torch.random.fork_rng([]): first = next(checked_batches(loader, model, settings.split, of_nodes), None)
     if first is None:
         refuse('the loader gave no batch', 'Make one: ClusterLoader(ClusterData(data, 100), batch_size=10)')
     return first
 
 @torch.no_grad()
-def _initialise(model, loader, device, split):
+def _initialise(model, loader, device, settings):
     "Make weights that wait for the first batch (PyG's `in_channels=-1`), and check the first of a list of batches."
     lazy = any(is_lazy(p) for p in model.parameters())
     listed = not isinstance(loader, (ClusterLoader, Clusters)) and hasattr(loader, '__getitem__')
     if not lazy and not listed: return
-    first = _first_batch(model, loader, split)
+    first = _first_batch(model, loader, settings)
     if lazy: model_logits(inner_model(model), first, device)
 
 # %% ../nbs/72_training.ipynb #choose-task
 def _choose_task(loader, labels, settings):
     "What the model is trained for; `labels`: of the graph in clusters, or of `data`, or None."
     task = settings.task
-    if task is None and labels is not None: task = node_task(labels, settings.loss, settings.metric)
+    if task is None and labels is not None: task = task_for(labels, settings.loss, settings.metric)
     elif task is None:
-        first = _first_batch(None, loader, settings.split)
+        first = _first_batch(None, loader, settings)
         task = task_of_batch(first.y, settings.loss, settings.metric)
     if settings.class_weight is not None and not _takes_class_weight(task.loss):
-        refuse(f"class_weight= is for a loss that takes it, and {name_of(task.loss)!r} does not",
+        what = name_of(task.loss) if callable(task.loss) else f'the loss of {task.name}'
+        refuse(f'class_weight= is for a loss that takes it, and {what} does not',
                'Give it an argument class_weight, or leave class_weight= out')
     return task
 
 def _takes_class_weight(loss):
-    return 'class_weight' in inspect.signature(loss).parameters
+    return callable(loss) and 'class_weight' in inspect.signature(loss).parameters
 
 def _training_targets(loader, labels, split):
     "The labels of the training nodes [n, ...]; without `labels`, of the batches of one epoch."
@@ -130,7 +137,7 @@ def _start(model, loader, data, labels, trained, task, settings, device, ranks):
     run = Run(model, loader, with_adj_t(model, data), device, optimizer, rates, settings, known, labels,
               class_weight=None if weight is None else weight.to(device), task=task,
               memory=settings.memory, ranks=ranks)
-    if run.looks_later: _note_weights(run, trained)
+    if run.looks_later and isinstance(task, Task): _note_weights(run, trained)
     run.history.score, run.history.higher_is_better = task.metric_name, task.higher_is_better
     return run
 
@@ -143,10 +150,9 @@ def _note_weights(run, trained):
     run.cluster_weights = training_weights(run.loader.cluster_data, weights)
     run.counts_alike = run.cluster_weights is None
 
-def _check_patience(settings, labels):
-    if settings.patience is None: return
-    if labels is None or labels.get('val_mask') is None or not labels.val_mask.any():
-        refuse('patience= waits for better validation scores', 'Pass data with validation nodes')
+def _check_patience(settings, task, labels):
+    if settings.patience is None or (labels is not None and task.has_validation(labels)): return
+    refuse('patience= waits for better validation scores', 'Pass data with validation nodes')
 
 def _histories(model, loader, settings, device, ranks, stack):
     "The tables that `history=` asks for, or None; in files for a store, or within a budget."
@@ -191,35 +197,47 @@ def _check_padding(model, loader, device):
     refuse(f'{type(inner).__name__} mixes all nodes of a batch, as nn.BatchNorm1d does: dummy nodes would count',
            'Use layers that look at each node by itself, such as nn.LayerNorm, or leave out pad=')
 
+def _training_labels(model, loader, settings):
+    "The loader, and the labels of its clusters; None where they are not known, or not needed."
+    _check_loader(loader)
+    if not isinstance(loader, ClusterLoader): return loader, None
+    if isinstance(settings.task, LinkTask):
+        _check_clusters(model, loader.cluster_data, ['x'])
+        return loader, None
+    _check_clusters(model, loader.cluster_data, ['x', 'y', 'train_mask'])
+    loader = loader.with_split(settings.split)
+    labels = labels_of(loader.cluster_data)
+    _check_training_nodes(loader.cluster_data, labels)
+    return loader, labels
+
 def _prepare(model, loader, data, settings, device, ranks, stack):
     "Check everything that `fit` is given, and make the run; what it keeps open, `stack` closes."
     _check_model(model)
-    _check_loader(loader)
-    if isinstance(loader, ClusterLoader): loader = loader.with_split(settings.split)
-    trained = labels_of(loader.cluster_data) if isinstance(loader, ClusterLoader) else None
-    if trained is not None: _check_clusters(model, loader.cluster_data, trained)
-    _note_names(model, trained)
+    if isinstance(data, LinkSplit) and settings.task is None:
+        settings.task = task_for(data, settings.loss, settings.metric)
+    loader, trained = _training_labels(model, loader, settings)
+    _note_names(model, labels_of(getattr(loader, 'cluster_data', None)))
     labels = None
     if data is not None: data, labels = graph_and_labels(model, data, settings.split)
     known_labels = labels if trained is None else trained
     task = _choose_task(loader, known_labels, settings)
-    num_features = loader.cluster_data.num_features if trained is not None else 0
-    check_fits(model, num_features if data is None else data.num_features, task)
-    check_fits(model, num_features)
-    _check_patience(settings, labels)
+    if isinstance(loader, ClusterLoader): check_fits(model, loader.cluster_data.num_features, task)
+    if data is not None: check_fits(model, data.num_features, task)
+    _check_patience(settings, task, labels)
     if task.standardize: prepare_model(inner_model(model), _training_targets(loader, known_labels, settings.split))
     found = _device(device, loader)
+    if isinstance(task, LinkTask): loader = task.prepare(loader)
     loader = deal(loader, ranks)
     if type(loader) is ClusterLoader and loader.device is None and found.type == 'cuda': loader = loader.moved_to(found)
     if type(loader) is ClusterLoader: loader = loader.for_model(model)      # others may change their batches
-    _initialise(model.to(found), loader, found, settings.split)
+    _initialise(model.to(found), loader, found, settings)
     if isinstance(task.loss, nn.Module): task.loss.to(found)
     _check_padding(model, loader, found)
     histories = _histories(model, loader, settings, found, ranks, stack)
     if histories is not None: loader = loader.made_by(histories.batches)
     run = _start(model, loader, data, labels, trained, task, settings, found, ranks)
     run.histories = histories
-    if histories is not None: run.mean_weight = task.examples(trained, run.class_weight).weight / len(loader)
+    if histories is not None: run.mean_weight = task.mean_weight(trained, run.class_weight, len(loader))
     if settings.memory is not None or not isinstance(data, Data | None): check_budget(run, settings.memory)
     return run
 
@@ -279,7 +297,7 @@ def _seeded(run):
 def fit(
     model:nn.Module, # maps `(x, edge_index)`, or `(x, adj_t)` if it has `takes_adj_t`, to logits
     loader:Iterable, # batches, for instance a ClusterLoader
-    data:Data|Any|None=None, # the whole graph, for evaluation: a `Data` or a ClusterStore; None: none
+    data:Data|Any|None=None, # the whole graph, to evaluate on: a `Data` or a ClusterStore; a LinkSplit; None: none
     epochs:int=50, # passes over the loader
     lr:float=.01, # learning rate of Adam
     weight_decay:float=0., # L2 penalty of Adam
@@ -295,7 +313,7 @@ def fit(
     class_weight:str|Tensor|np.ndarray|list|None=None, # `'balanced'`, or numbers [num_classes]: see class_weights
     metric:str|Callable|None=None, # what is scored: the name of one of `METRICS`, a function or a torchmetric, see Task
     loss:Callable|None=None, # `(outputs [m, k], y [m, ...])` -> scalar, instead of the usual one: see task_of
-    task:Any=None, # loss, metric and direction in one, see Task; default: by the labels
+    task:Any=None, # loss, metric and direction in one, see Task and LinkTask; default: by the labels
     split:int|None=None, # which of several splits, where masks are [num_nodes, k]
     patience:int|None=None, # stop after so many evaluations without a better validation score
     restore_best:bool=True, # end with the weights that scored best on the validation nodes?
