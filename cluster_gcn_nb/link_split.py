@@ -282,6 +282,10 @@ class LinkScores(NamedTuple):
         names = {'AUC': self.auc, 'average precision': self.average_precision, 'MRR': self.mrr}
         return (names | {f'Hits@{k}': share for k, share in self.hits.items()})[metric]
 
+    def as_dict(self) -> dict: # of numbers by name; None for NaN
+        found = {metric: self.value(metric) for metric in LINK_METRICS}
+        return {metric: None if math.isnan(value) else value for metric, value in found.items()}
+
     def __repr__(self): return ', '.join(f'{metric} {self.value(metric):.4f}' for metric in LINK_METRICS)
 
 HITS = 10, 20, 50, 100
