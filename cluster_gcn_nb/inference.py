@@ -23,8 +23,8 @@ from .checkpoint import numerics, structure, warn_if_moved, weights_id
 from .core import (
     Patched, atomic_write, disk_errors, leftovers, new_array, open_locked, refuse, temporary_folder)
 from .layerwise import (
-    Block, LayerRows, first_rows, next_rows, no_autocast, scale_layers, steps_for, try_out, variants_of)
-from .memory import SLACK, BlockSizes, give_back, map_zeros, numpy_dtype, own_memory, parse_memory, show_memory
+    Block, LayerRows, first_rows, next_rows, no_autocast, numpy_dtype, scale_layers, steps_for, try_out, variants_of)
+from .memory import SLACK, BlockSizes, give_back, map_zeros, own_memory, parse_memory, show_memory
 from .ranks import Solo, join, progress_bar
 from .source import as_source
 from .device import pick_device
