@@ -26,6 +26,7 @@ from .datasets import count_classes
 from .evaluation import graph_and_labels, task_for
 from .graphs import as_graph, choose_split
 from .histories import Histories
+from .layerwise import warn_unless_steps
 from .ranks import join, progress_bar
 from .resident import training_weights
 from .run import History, Run, Settings, checked_batches, learning_rates, length_of, recipe
@@ -239,6 +240,7 @@ def _prepare(model, loader, data, settings, device, ranks, stack):
     run.histories = histories
     if histories is not None: run.mean_weight = task.mean_weight(trained, run.class_weight, len(loader))
     if settings.memory is not None or not isinstance(data, Data | None): check_budget(run, settings.memory)
+    elif ranks.rank == 0: warn_unless_steps(model, data if trained is None else loader.cluster_data)
     return run
 
 # %% ../nbs/72_training.ipynb #train-loop
