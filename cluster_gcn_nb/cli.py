@@ -66,7 +66,8 @@ def console_command(f:Any):
     return f
 
 # %% ../nbs/83_cli.ipynb #free
-RUN_FILES = 'model.npz', 'checkpoint', 'config.json', 'history.json', 'curves.png', 'predictions.csv', 'scores.json', 'store'
+RUN_FILES = (
+    'model.npz', 'checkpoint', 'config.json', 'history.json', 'curves.png', 'predictions.csv', 'scores.json', 'store')
 PARTITION_FILES = 'assignment.csv', 'partition.npz', 'report.md', 'links.png', 'sizes.png', 'edges_kept.png'
 
 def check_free(
@@ -139,7 +140,8 @@ def labels_to_learn(data:Any, config:dict) -> dict: # of learnt_from
     if config['task'] is None: config['task'] = 'classification' if classes else 'regression'
     numbers = 1 if labels.y.ndim == 1 else labels.y.shape[1]
     what = f'{classes} classes' if classes else f"{numbers} number{'s' if numbers > 1 else ''} to predict"
-    say(f"{config['graph']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, {data.num_features:,} features, {what}")
+    say(f"{config['graph']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, "
+        f'{data.num_features:,} features, {what}')
     return learnt_from(labels, data.num_features, classes or numbers)
 
 def links_to_learn(data:Any, config:dict) -> dict: # of learnt_from
@@ -235,7 +237,8 @@ def cluster_gcn_train(
         if resume and not out: raise ValueError('--resume needs --out, the folder of the run')
         if resume and overwrite: raise ValueError('--resume goes on, and --overwrite begins again: give one of them')
         config = options | all_options(kwargs) | dict(graph=graph_name(graph))
-        if config['task'] == 'links' and config['split']: raise ValueError('--split is of nodes: leave it out for links')
+        if config['task'] == 'links' and config['split']:
+            raise ValueError('--split is of nodes: leave it out for links')
         if config['split'] == 'all' and not config['nodes']: train_splits(config, out, resume, overwrite)
         else: train_one(config, out, resume, overwrite)
 
@@ -268,7 +271,7 @@ def cluster_gcn_predict(
     out:str='predictions.csv', # file for the predictions: .csv or .parquet
     overwrite:bool=False, # may it take the place of a file that is there?
     all_probabilities:bool=False, # one column for each class?
-    embeddings:bool=False, # columns h0, h1, ... with the last hidden layer? Of links, with the vectors that are compared
+    embeddings:bool=False, # columns h0, h1, ... with the last hidden layer? Of links: the vectors that are compared
     top:int=None, # of a run that has learnt links: so many of the most likely missing links of each node
     of:str=None, # ids of the nodes for top, with commas between, as in CSV (default: all)
     root:str=None, # folder with the files of datasets (default: $CLUSTER_GCN_DATA, or a cache folder)
