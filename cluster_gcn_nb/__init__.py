@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'partition_graph', 'Partition', 'ClusterData',
            'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream',
-           'prediction_table', 'write_table']
+           'prediction_table', 'write_table', 'conv_step']
 
 # %% ../nbs/index.ipynb #names
 _MODULES = dict(
     datasets=['load_dataset', 'graph_stats', 'planted_partition'], load=['load_graph'],
     partition=['partition_graph', 'Partition'], batching=['ClusterData'], loader=['ClusterLoader'],
     store=['ClusterStore'], source=['GraphStream'], model=['GCN'],
-    inference=['predict'], evaluation=['evaluate'], predictions=['prediction_table', 'write_table'],
-    run=['History'], training=['fit'])
+    layerwise=['conv_step'], inference=['predict'], evaluation=['evaluate'],
+    predictions=['prediction_table', 'write_table'], run=['History'], training=['fit'])
 _NAMES = {name: module for module, names in _MODULES.items() for name in names}
 
 TYPE_CHECKING = False               # but true to type checkers and editors
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cluster_gcn_nb.datasets import graph_stats, load_dataset, planted_partition
     from cluster_gcn_nb.load import load_graph
     from cluster_gcn_nb.inference import predict
+    from cluster_gcn_nb.layerwise import conv_step
     from cluster_gcn_nb.model import GCN
     from cluster_gcn_nb.partition import Partition, partition_graph
     from cluster_gcn_nb.source import GraphStream
@@ -48,4 +49,4 @@ def __dir__(): return sorted({*globals(), *_NAMES})
 # %% ../nbs/index.ipynb #all
 _all_ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'partition_graph', 'Partition',
          'ClusterData', 'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream',
-         'prediction_table', 'write_table']
+         'prediction_table', 'write_table', 'conv_step']

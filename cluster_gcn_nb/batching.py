@@ -21,7 +21,7 @@ from .core import Patched, refuse
 from .datasets import count_classes
 from .memory import buffers
 from .partition import Partition, cached_partition, from_assignment, partition_graph
-from .graphs import as_graph, field_levels
+from .graphs import as_graph, check_split, choose_split, field_levels, num_splits
 from .sparse import (csr_tensor, is_symmetric, join, join_rows, scipy_csr, sort_edges, sparse_rows,
                                    transpose, version)
 
@@ -110,6 +110,7 @@ class Clusters(torch.utils.data.Dataset, Patched):
     sparse_format:str            # edges are sorted by source ('csr') or by target ('csc')
     is_undirected:bool           # every edge has its mirror image, with the same weight
     levels:dict                  # each field's level, 'node', 'edge' or 'graph', by its name
+    split:int|None = None        # the one that was chosen among several; None: masks are as in the graph
     _ptr:np.ndarray              # [num_parts + 1] int64: where the nodes of each cluster begin
     _part:Tensor                 # [num_nodes] int32: the cluster of each node, in the order of the clusters
 
@@ -125,6 +126,24 @@ class Clusters(torch.utils.data.Dataset, Patched):
         key:str, # of a field of the whole graph, such as class_names
     ) -> Any: # None if there is none
         return self._graph_value(key) if self.levels.get(key) == 'graph' else None
+
+    def with_split(self,
+        split:int|None, # from 0; None: the only one
+    ): # of the same class; masks are [num_nodes] bool in its batches and `labels()`
+        "The same clusters with one of the graph's splits. Nothing is cut again, and nothing is copied but masks."
+        if self.split is not None:
+            if split in (None, self.split): return self
+            refuse(f'these are the clusters of split {self.split}, not of split {split}', 'Ask those with all splits')
+        chosen = check_split(split, self.num_splits)
+        if chosen is None: return self
+        out = object.__new__(type(self))            # copy.copy would open a store again
+        out.__dict__.update(self.__dict__)
+        out.split = chosen
+        out._choose_split()
+        return out
+
+    @property
+    def num_splits(self) -> int: return 1 if self.split is not None else self._count_splits() # 1 also without masks
 
     def batch(self,
         clusters:Tensor|np.ndarray|list, # cluster numbers, in any order
@@ -193,6 +212,8 @@ class Clusters(torch.utils.data.Dataset, Patched):
         e_id = self._e_id(cut)
         return {key: self._edge_values(key, cut, e_id) for key in keys} | dict(e_id=e_id)
 
+    def _count_splits(self) -> int: raise NotImplementedError                      # as the graph has them
+    def _choose_split(self): "Take over `split`, if more is to be done."
     # where fields lie: `ranges` of nodes (start, stop), or a `Cut`
     def _structure(self) -> tuple: # `indptr` [num_nodes + 1] and `index` [num_edges]: the CSR of the sorted graph
         raise NotImplementedError
@@ -362,6 +383,11 @@ def _sparse_x(self:ClusterData, ranges):
 
 @patch(as_prop=True)
 def _x_is_sparse(self:ClusterData): return self.source.x.layout == torch.sparse_csr
+
+@patch
+def _count_splits(self:ClusterData): return num_splits(self.source)
+@patch
+def _choose_split(self:ClusterData): self.source, self._data = choose_split(self.source, self.split), None
 
 @patch
 def _new(self:ClusterData): return copy.copy(self._empty)

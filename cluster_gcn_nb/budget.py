@@ -15,7 +15,7 @@ from .histories import HaloBatches
 from .inference import Prediction, TooLittle
 from .memory import SLACK, OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .run import Run, checked_batches
-from .step import PRECISIONS, evaluating, node_loss, to_device
+from .step import PRECISIONS, evaluating, examples_on, inner_model
 
 # %% ../nbs/71_budget.ipynb #heaviest
 def _batch_size(loader):
@@ -54,7 +54,7 @@ def try_step(
     batch:Any, # a `Data` of its loader
 ):
     "Forward and backward, as in training, and nothing changed by it."
-    model, y = run.model, batch.get('y')
+    model = run.model
     buffers = {name: value.clone() for name, value in model.named_buffers()}
     grads = [(p, p.grad) for p in model.parameters()]
     for p, _ in grads: p.grad = None
@@ -63,8 +63,9 @@ def try_step(
             model.train()
             half = PRECISIONS[run.settings.precision]
             with torch.autocast(run.device.type, torch.bfloat16, enabled=half):
-                logits = run.logits(batch)
-            node_loss(logits.float(), to_device(y.clamp(min=0) if y.ndim == 1 else y, run.device)).backward()
+                outputs = run.logits(batch)
+            examples = examples_on(run.task.trial_examples(batch), run.device)
+            run.task.mean_loss(inner_model(model), outputs.float(), examples).backward()
     finally:
         for p, grad in grads: p.grad = grad
         with torch.no_grad():

@@ -26,6 +26,7 @@ class Columns:
     directed:bool=False         # keep the direction of edges instead of making each go both ways?
     id:str|None=None            # of the nodes: their ids
     label:str|None=None         # their labels: classes by name or number, or numbers to predict
+    task:str|None=None          # what labels are for, 'classification' or 'regression'; None: by the labels
     features:Sequence[str]|None=None # numeric columns
     header:bool|None=None       # has a text a line of names? None: see layout_of
     num_nodes:int|None=None     # nodes are the integers from 0 below it, those without edges, too
@@ -41,6 +42,8 @@ class Columns:
             value = getattr(self, key)
             is_name = value is None or isinstance(value, str) or (key == 'weight' and value is False)
             if not is_name: refuse(f'{key}={value!r} is no name of a column', 'Give it as a text')
+        if self.task not in (None, 'classification', 'regression'):
+            refuse(f'task={self.task!r} is unknown', "Give 'classification' or 'regression', or leave it out")
         n, shares = self.num_nodes, np.asarray(self.split)
         if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n < 2**31):
             refuse(f'num_nodes={n!r} is impossible', 'Give a whole number from 1 to 2,147,483,647')
@@ -410,12 +413,18 @@ def choose_labels(
                'Name the column of the classes, by label')
     found = f'labels: column {column!r} (option label)'
     not_labels = [f'labels: {some(missing)} among numbers is no label'] if missing else []
-    earlier = columns.classes if columns else None
-    is_regression = number and not words and earlier is None and (odd or kinds > 20 and kinds > labelled / 10)
+    earlier, task = (columns.classes, columns.task) if columns else (None, None)
+    if task == 'regression' and words:
+        refuse(f'{table.source}: column {column!r} holds texts, and a regression predicts numbers', 'Name another one')
+    if task == 'classification' and odd and not words:
+        refuse(f'{table.source}: column {column!r} holds fractions, and classes are texts or integers', 'Group them')
+    is_many = kinds > 20 and kinds > labelled / 10
+    if task is None and number and not words and earlier is None and (odd or is_many): task = 'regression'
+    is_regression = task == 'regression'
     if number and not words: _check_labels(db, table, column, number, MOST if is_regression else 9e18)
     if number and is_regression:
         few = 'integers of which each stands for fewer than ten nodes; if they are classes, write them as texts'
-        reason = '' if odd else f' ({few})'
+        reason = f' ({few})' if is_many and not odd and columns and not columns.task else ''
         report = [f'{found}, {counted(labelled, "number")} to predict{reason}', *not_labels]
         return Labels('numbers', number, report=report)
     is_minus_one = 'false' if words else f'{number} = -1'

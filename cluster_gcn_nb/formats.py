@@ -281,6 +281,7 @@ def _read_npz(path):
     if 'edge_index' in arrays: return _fields(arrays)
     if 'format' in arrays and 'shape' in arrays: return from_matrix(sp.load_npz(path))
     if _csr(arrays, 'adj') is not None: return _from_benchmark(arrays)
+    if {'edges', 'node_features'} <= arrays.keys(): return _from_heterophilous(arrays)
     refuse(f'there is no edge_index, but {", ".join(arrays) or "no array at all"}',
            'Save an array of that name, of shape [2, num_edges]')
 
@@ -330,6 +331,25 @@ def _with_names(graph, names, nodes, fields):
         return RawGraph(graph.edges, graph.num_nodes, dict(node_name=names) | nodes, graph.directed, fields)
     edges = graph.edges | {end: names[graph.edges[end]] for end in ('source', 'target')}
     return RawGraph(edges, None, dict(id=names) | nodes, graph.directed, fields)
+
+# %% ../nbs/13_formats.ipynb #heterophilous
+def _both_ways(edges, num_nodes):
+    "Edges [m, 2] as `edge_index`, each in both directions, once."
+    _check_edges(dict(source=edges[:, 0], target=edges[:, 1]), num_nodes)
+    source, target = edges.astype(np.int64).T
+    numbers = np.unique(np.concatenate([source * num_nodes + target, target * num_nodes + source]))
+    return np.stack([numbers // num_nodes, numbers % num_nodes])
+
+def _from_heterophilous(arrays):
+    "Fields of a graph from arrays of the heterophilous graphs; masks become [num_nodes, k]."
+    x, edges, y = arrays['node_features'], arrays['edges'], arrays.get('node_labels')
+    if edges.ndim != 2 or edges.shape[1] != 2: refuse(f'edges has the shape {list(edges.shape)}', 'It should be [m, 2]')
+    fields = dict(x=x, edge_index=_both_ways(edges, len(x)), num_nodes=np.array(len(x)))
+    if y is not None: fields['y'] = y
+    for part in ('train', 'val', 'test'):
+        masks = arrays.get(f'{part}_masks')
+        if masks is not None: fields[f'{part}_mask'] = masks.T if masks.ndim == 2 else masks
+    return _fields(fields)
 
 # %% ../nbs/13_formats.ipynb #pickled
 _ROLES = {'attr': '^x$|^(?!edge).*(attr|feat)', 'labels': '^y$|label', 'adj': 'adj'}

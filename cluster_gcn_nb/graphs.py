@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['as_numbers', 'as_edge_index', 'as_edge_values', 'as_features', 'as_labels', 'as_classes', 'is_text', 'label_kind',
-           'as_mask', 'check_unique', 'as_ids', 'as_node_values', 'as_graph', 'field_levels']
+           'as_mask', 'check_unique', 'as_ids', 'as_node_values', 'as_graph', 'num_splits', 'check_split',
+           'choose_split', 'field_levels']
 
 # %% ../nbs/10_graphs.ipynb #imports
 import copy
@@ -194,24 +195,40 @@ def _are_nodes(numbers, num_nodes):
     in_range = 0 <= int(numbers.min()) <= int(numbers.max()) < num_nodes
     return in_range and not numbers.is_floating_point() and len(numbers.unique()) == len(numbers)
 
+def _one_split(mask, num_nodes, name):
+    "A mask [num_nodes] from booleans, zeros and ones, or the numbers of the nodes."
+    if mask.shape == (num_nodes,):
+        if mask.dtype == torch.bool: return mask
+        if bool(((mask == 0) | (mask == 1)).all()): return mask.bool()
+    if not _are_nodes(mask, num_nodes):
+        refuse(f'{name} holds {mask.dtype} of shape {_shape(mask)}, but num_nodes is {num_nodes}',
+               'Give one boolean for each node, or the numbers of the nodes that belong to it')
+    return torch.zeros(num_nodes, dtype=torch.bool, device=mask.device).index_fill_(0, mask.long(), True)
+
+def _are_lists(mask, num_nodes):
+    "Is it a list of masks or of lists of node numbers, one for each split? (Not the rows of a mask [num_nodes, k].)"
+    if not isinstance(mask, (list, tuple)) or not len(mask): return False
+    if not all(np.ndim(part) == 1 for part in mask): return False
+    sizes = {len(part) for part in mask}
+    return len(mask) != num_nodes or len(sizes) > 1 or sizes == {num_nodes}
+
 def as_mask(
-    mask:Any, # [num_nodes] booleans or zeros and ones, or the numbers of the nodes [m]: tensor, array or list
+    mask:Any, # [num_nodes] booleans or zeros and ones, or the numbers of the nodes [m]; [num_nodes, k], or k of them
     num_nodes:int, # of the graph
     name:str='mask', # of the field, for messages
-) -> Tensor: # [num_nodes] bool
-    "A mask of nodes. Raises `ValueError` that names the field."
+) -> Tensor: # [num_nodes] bool; [num_nodes, k] for k > 1 splits
+    "A mask of nodes, or several. Raises `ValueError` that names the field."
+    if _are_lists(mask, num_nodes):
+        splits = [_one_split(as_numbers(part, name), num_nodes, name) for part in mask]
+        return splits[0] if len(splits) == 1 else torch.stack(splits, 1)
     found = as_numbers(mask, name)
-    if found.ndim == 2 and found.shape[1] == 1: found = found[:, 0]
-    if found.ndim == 2 and len(found) == num_nodes:
-        refuse(f'{name} has the shape {_shape(found)}: {found.shape[1]} splits',
-               f'Choose one of them, such as {name}[:, 0]')
-    if found.shape == (num_nodes,):
-        if found.dtype == torch.bool: return found
-        if bool(((found == 0) | (found == 1)).all()): return found.bool()
-    if not _are_nodes(found, num_nodes):
-        refuse(f'{name} holds {found.dtype} of shape {_shape(found)}, but num_nodes is {num_nodes}',
-               'Give one boolean for each node, or the numbers of the nodes that belong to it')
-    return torch.zeros(num_nodes, dtype=torch.bool, device=found.device).index_fill_(0, found.long(), True)
+    if found.ndim != 2 or num_nodes not in found.shape: return _one_split(found, num_nodes, name)
+    if len(found) != num_nodes: found = found.T                                 # a row for each split
+    if found.shape[1] == 1: return _one_split(found[:, 0], num_nodes, name)
+    if found.dtype != torch.bool and not bool(((found == 0) | (found == 1)).all()):
+        refuse(f'{name} holds other numbers than 0 and 1 in the shape {_shape(found)}',
+               'Give one boolean for each node and split, or a list with the numbers of the nodes of each split')
+    return found.bool().contiguous()
 
 # %% ../nbs/10_graphs.ipynb #ids
 def _is_lazy(ids):
@@ -270,7 +287,9 @@ def as_node_values(
     if key == 'node_names': return as_ids(value, num_rows)
     if key not in MASKS: return value
     mask = as_numbers(value, key)
-    if mask.shape != (num_rows,) or not ((mask == 0) | (mask == 1)).all():
+    if mask.ndim == 2 and mask.shape[1] == 1: mask = mask[:, 0]
+    fits = mask.ndim in (1, 2) and len(mask) == num_rows
+    if not fits or not ((mask == 0) | (mask == 1)).all():
         refuse(f'{key} holds {mask.dtype} of shape {_shape(mask)} for {num_rows} nodes',
                'Give one boolean for each node')
     return mask.bool()
@@ -286,8 +305,11 @@ def _stated(data):
     return n
 
 def _rows(value, key):
-    "The number of nodes of a field; None for a list of node numbers."
-    if key in MASKS and as_numbers(value, key).dtype != torch.bool: return None
+    "The number of nodes of a field; None for a list of node numbers, and for several splits."
+    if key in MASKS:
+        if _are_lists(value, None): return None
+        mask = as_numbers(value, key)
+        return len(mask) if mask.dtype == torch.bool and mask.ndim == 1 else None
     if key == 'node_names' and _is_lazy(value): return len(value)
     return len(value) if isinstance(value, (list, tuple)) else next(iter(_shape(value)), None)
 
@@ -366,6 +388,15 @@ def _labels(data, num_nodes):
     numbers, names = as_classes(data['y'])
     return dict(y=as_labels(numbers, num_nodes), class_names=names)
 
+def _masks(data, num_nodes):
+    "Masks by name; those of several splits have the same number of them."
+    found = {key: as_mask(data[key], num_nodes, key) for key in MASKS if data.get(key) is not None}
+    counts = {key: mask.shape[1] for key, mask in found.items() if mask.ndim == 2}
+    if len(set(counts.values())) > 1:
+        numbers = ', '.join(f'{key} {k}' for key, k in counts.items())
+        refuse(f'the masks have different numbers of splits: {numbers}', 'Give each of them the same splits')
+    return found
+
 def _advice(data):
     "What to do with a value that is no graph."
     if hasattr(data, 'node_types'): return 'Give it one kind of nodes: data.to_homogeneous()'
@@ -392,7 +423,7 @@ def as_graph(
     if data.get('x') is not None: found['x'] = as_features(data['x'], n, dtype)
     if 'x' in needs and not found['x'].shape[1]: refuse('x has no columns: there are no features', 'Set data.x')
     if data.get('y') is not None: found |= _labels(data, n)
-    found |= {key: as_mask(data[key], n, key) for key in MASKS if data.get(key) is not None}
+    found |= _masks(data, n)
     ids = data.get('node_names')
     if ids is not None and not _names_whole(data): found['node_names'] = as_ids(ids, n)
     if type(data.get('num_nodes')) is not int and ('num_nodes' in data or 'x' not in found): found['num_nodes'] = n
@@ -400,6 +431,44 @@ def as_graph(
     if not changed: return data
     out = copy.copy(data)
     for key, value in changed.items(): out[key] = value
+    return out
+
+# %% ../nbs/10_graphs.ipynb #split
+def num_splits(
+    data:Data|Any, # a graph that has come through as_graph; or clusters
+) -> int: # 1 for masks [num_nodes], or none
+    "The number of splits that the masks of a graph hold."
+    if not isinstance(data, Data): return data.num_splits
+    masks = [data[key] for key in MASKS if data.get(key) is not None]
+    return max((mask.shape[1] for mask in masks if mask.ndim == 2), default=1)
+
+def check_split(
+    split:int|None, # the split that is wanted; None: the only one
+    count:int, # splits that there are
+) -> int|None:
+    "A split by its number. Raises `ValueError`, or `TypeError` for what is no number."
+    if split is None:
+        if count > 1: refuse(f'the graph has {count} splits', 'Choose one: split=0, or take all of them by fit_splits')
+        return None
+    if isinstance(split, bool) or not isinstance(split, (int, np.integer)):
+        refuse(f'split={split!r} is no number', 'Splits are numbered from 0', TypeError)
+    if count == 1: refuse(f'split={split}, but the graph has one split only', 'Leave it out')
+    if not 0 <= split < count:
+        refuse(f'split={split}, but the graph has {count} splits', f'They are numbered from 0 to {count - 1}')
+    return int(split)
+
+def choose_split(
+    data:Data|Any, # a graph, or clusters: a ClusterData or a ClusterStore
+    split:int|None=None, # which of its splits, from 0; None: it has only one
+) -> Any: # of the same class, with masks [num_nodes] bool; a shallow copy if it has several splits
+    "A graph with one of its splits. Raises `ValueError` if it has several and none is chosen."
+    if hasattr(data, 'with_split'): return data.with_split(split)
+    data = as_graph(data)
+    split = check_split(split, num_splits(data))
+    if split is None: return data
+    out = copy.copy(data)
+    for key in MASKS:
+        if data.get(key) is not None and data[key].ndim == 2: out[key] = data[key][:, split].contiguous()
     return out
 
 # %% ../nbs/10_graphs.ipynb #levels

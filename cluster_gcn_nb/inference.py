@@ -22,10 +22,9 @@ import cluster_gcn_nb
 from .checkpoint import numerics, structure, warn_if_moved, weights_id
 from .core import (
     Patched, atomic_write, disk_errors, leftovers, new_array, open_locked, refuse, temporary_folder)
-from cluster_gcn_nb.layerwise import (
-    Block, BlockSizes, LayerRows, first_rows, next_rows, no_autocast, numpy_dtype, scale_layers, steps_of, try_out,
-    variants_of)
-from .memory import SLACK, give_back, map_zeros, own_memory, parse_memory, show_memory
+from .layerwise import (
+    Block, LayerRows, first_rows, next_rows, no_autocast, numpy_dtype, scale_layers, steps_for, try_out, variants_of)
+from .memory import SLACK, BlockSizes, give_back, map_zeros, own_memory, parse_memory, show_memory
 from .ranks import Solo, join, progress_bar
 from .source import as_source
 from .device import pick_device
@@ -208,7 +207,7 @@ class Prediction(Patched):
         device:str|torch.device|None=None, # see predict
         copies:int=1, # of the logits, that are in memory at the end
         reserve:int=0, # bytes that the process will need besides
-        embeddings:bool=False, # see predict
+        layer:int=-1, # see predict
     ):
         weights = weights_of(model)
         self.model = inner_model(model)
@@ -221,9 +220,10 @@ class Prediction(Patched):
         if self.out is not None and (self.out.suffix != '.npy' or self.out.is_dir()):
             refuse(f'out={str(out)!r} is no name for a table of numbers', 'It should be a file that ends in .npy')
         if self.folder is not None: read_state(self.folder)         # before anything is touched
-        self.widths = self._try_model(embeddings)                   # of all layers
+        self.layer = layer
+        self.widths = self._try_model()                             # of all layers
         self.model.to(self.device)
-        self.steps = steps_of(self.model)[:-1] if embeddings else steps_of(self.model)
+        self.steps = steps_for(self.model, layer)
         self.variants = variants_of(self.steps)
         self.ranks = join()
         self.blocks = self._block_sizes()
@@ -239,15 +239,13 @@ class Prediction(Patched):
         graph = as_source(graph, takes_adj_t=takes_adj_t, needs=fields, dtype=self.dtype, memory=self.memory)
         return graph, [name for name in fields if name in graph.fields or takes_adj_t]
 
-    def _try_model(self, embeddings):
+    def _try_model(self):
         "The widths of all layers of a model that fits the graph, and that its steps compute."
         graph = self.graph
-        if embeddings and len(steps_of(self.model)) == 1:
-            refuse('the model has one convolution, and so no hidden layer', 'Give it num_layers=2')
         check_fits(self.model, graph.num_features)
         attr = graph.in_edge_attr(0, min(64, graph.num_nodes)) if 'edge_attr' in self.fields else None
         if attr is not None and not len(attr): attr = attr.new_zeros(1, *attr.shape[1:])
-        layers = try_out(self.model, graph.num_features, self.dtype, self.device, self.fields, attr, embeddings)
+        layers = try_out(self.model, graph.num_features, self.dtype, self.device, self.fields, attr, self.layer)
         return [layer.shape[1] for layer in layers]
 
     def _block_sizes(self):
@@ -340,7 +338,7 @@ def in_blocks(self:Prediction,
 @patch(as_prop=True)
 def key(self:Prediction) -> str:
     "What identifies this prediction, on any machine."
-    model = structure(self.model, code=True), self.widths, str(self.dtype)
+    model = structure(self.model, code=True), self.layer, self.widths, str(self.dtype)
     known = cluster_gcn_nb.__version__, *model, self.graph.fingerprint, weights_id(self.model)
     return hashlib.sha256(repr(known).encode()).hexdigest()
 
@@ -440,7 +438,7 @@ def _check_ranks(self:Prediction):
     "Raises `ValueError` on all ranks if they do not predict the same."
     if self.ranks.size == 1: return
     sizes = self.graph.num_nodes, int(self.blocks.indptr[self.graph.num_nodes])
-    self.ranks.check_same('out=', None if self.out is None else str(self.out))
+    self.ranks.check_same('layer= and out=', (self.layer, str(self.out)))
     self.ranks.check_same('the graph', (*sizes, self.widths, str(self.dtype)))
     self.ranks.check_same('the weights of the model', weights_id(self.model))
 
@@ -484,9 +482,10 @@ def predict(
     out:str|Path|None=None, # an `.npy` file for the logits, in a folder that all ranks see; default: in memory
     device:str|torch.device|None=None, # where to compute; default: where the model is
     progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
-    embeddings:bool=False, # [num_nodes, hidden_channels], what enters the last convolution, in place of the logits?
-) -> Tensor: # [num_nodes, num_classes] on the CPU, in the nodes' original order; with `out`, mapped from the file
-    """Logits of all nodes, exactly, layer by layer; under torchrun, each rank computes its share, and all get them.
+    embeddings:bool=False, # True: a hidden layer, the last one if layer= is left out
+    layer:int=-1, # -1: the outputs; -2: what enters the last convolution; -3: what enters the one before; ...
+) -> Tensor: # [num_nodes, width] on the CPU, in the nodes' original order; with `out`, mapped from the file
+    """Outputs or hidden layers of all nodes, exactly, layer by layer; under torchrun, each rank computes its share.
 
     Raises `ValueError` if the budget is too small, the model is not a sequence of convolutions, or the graph has other
     features or numbers its classes otherwise than that of the training. Remove `folder` when you have the logits.
@@ -494,7 +493,8 @@ def predict(
     be memory."""
     with join().together('predict'):
         check_feature_names(model, graph)
-        if not embeddings: check_class_names(model, graph)
-        prediction = Prediction(model, graph, memory, folder, out, device, embeddings=embeddings)
+        if embeddings and layer == -1: layer = -2
+        if layer == -1: check_class_names(model, graph)
+        prediction = Prediction(model, graph, memory, folder, out, device, layer=layer)
     check_edge_fields(prediction.model, prediction.graph.fields)
     return prediction.run(progress)

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['numpy_dtype', 'LayerRows', 'Block', 'Variant', 'counted', 'Step', 'propagation_step', 'conv_step', 'steps_of',
-           'scale_layers', 'first_rows', 'next_rows', 'variants_of', 'all_layers', 'BlockSizes', 'no_autocast',
+           'scale_layers', 'first_rows', 'next_rows', 'steps_for', 'variants_of', 'all_layers', 'no_autocast',
            'try_out', 'try_training']
 
 # %% ../nbs/60_layerwise.ipynb #imports
 import copy, inspect, os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 import numpy as np
@@ -21,11 +21,12 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 from .core import Patched, refuse
-from .memory import OwnMemory, as_tensor, map_private
+from .memory import as_tensor, map_private
 from .model import GCN, NORMS, degree_and_diagonal, entry_scales, relu_dropout, times
 from .source import DataSource, Source
 from .sparse import csr_tensor, entry_order, spmm
-from .step import edge_fields, model_logits, predict_logits
+from .step import edge_fields, model_logits
+from .tasks import in_users_unit
 
 # %% ../nbs/60_layerwise.ipynb #layer
 def numpy_dtype(dtype:torch.dtype) -> np.dtype:
@@ -325,6 +326,28 @@ def next_rows(
     if step.finish is not None: h = step.finish(h, own)
     return h if following is None or following.send is None else following.send(h)
 
+# %% ../nbs/60_layerwise.ipynb #which-layer
+def steps_for(
+    model:nn.Module, # see steps_of
+    layer:int=-1, # -1: its outputs; -2: what enters the last convolution; -3: what enters the one before; ...
+) -> list: # of Step
+    "The steps that give a layer. Raises `ValueError` if there is no such layer."
+    steps = steps_of(model)
+    count = len(steps)
+    if layer == -1: return [*steps[:-1], _with_unit(model, steps[-1])]
+    if layer in range(-count, -1): return steps[:count + layer + 1]
+    if count == 1:
+        refuse(f'layer={layer!r}: the model has one convolution, and so no hidden layer', 'Give it num_layers=2')
+    refuse(f'layer={layer!r}: the model has {count} convolutions',
+           f'Give -1 for its outputs, or a hidden layer from -2 down to {-count}')
+
+def _with_unit(model, step):
+    "The last step, and then the user's unit."
+    def finish(h, own):
+        if step.finish is not None: h = step.finish(h, own)
+        return in_users_unit(model, h)
+    return replace(step, finish=finish)
+
 # %% ../nbs/60_layerwise.ipynb #all-layers
 def variants_of(
     steps:list, # of Step
@@ -351,54 +374,6 @@ def all_layers(
             return next_rows(step, following, Block(graph, start, stop, scales, device), layers[-1])
         layers.append(torch.cat([rows for _, rows in in_blocks(0, make, None)]))
     return layers
-
-# %% ../nbs/60_layerwise.ipynb #blocks
-class BlockSizes:
-    "How many nodes fit into a block: what blocks cost, and what the process was seen to take for them."
-    def __init__(self,
-        indptr:np.ndarray, # [num_nodes + 1] of the graph's transposed adjacency
-        per_entry:int, per_row:int, # bytes, about in proportion to what a block takes
-        watched:bool, # is the process's memory looked at while it computes?
-    ):
-        self.indptr = indptr
-        self.num_nodes = len(indptr) - 1
-        self.per_entry = per_entry
-        self.per_row = per_row
-        self.watched = watched
-        self.tight = True                   # is memory so short that short peaks count?
-        self.measured = 2.                  # bytes taken per byte of `cost`, with a quarter more
-
-    def cost(self, entries:Any, rows:Any) -> Any: return entries * self.per_entry + rows * self.per_row
-
-    def cost_of(self, start:int, stop:int) -> int:
-        return self.cost(int(self.indptr[stop]) - int(self.indptr[start]), stop - start)
-
-    def end(self, start:int, most:float) -> int: # of a block that costs `most`, or has one node
-        ends = self.indptr[start:min(start + int(most / self.per_row) + 1, self.num_nodes) + 1]
-        costs = self.cost(ends - ends[0], np.arange(len(ends)))
-        return start + max(int(np.searchsorted(costs, most, side='right')) - 1, 1)
-
-    def measure(self, make:Callable, start:int, stop:int) -> Tensor: # rows of `make(start, stop)`, on the CPU
-        if not self.watched: return make(start, stop).cpu()
-        with OwnMemory(.0003 if self.tight else .005, give_back=self.tight) as own: rows = make(start, stop).cpu()
-        self.measured = max(self.measured, 1.25 * own.taken / self.cost_of(start, stop))
-        return rows
-
-    def try_at(self, make:Callable, start:int, most:float) -> float: # bytes that a block of cost `most` takes there
-        stop = self.end(start, most)
-        for _ in range(3): self.measure(make, start, stop)              # a short peak may go unseen once
-        return self.measured * self.cost_of(start, stop)
-
-    def heaviest(self) -> tuple[int, int]: # a node with the most neighbours, and how many
-        node = most = 0
-        for i in range(0, self.num_nodes, 2**18):
-            degrees = np.diff(self.indptr[i:i + 2**18 + 1])
-            if degrees.max() > most: node, most = i + int(degrees.argmax()), int(degrees.max())
-        return node, most
-
-    def lightest(self, most:float) -> int: # where a block of cost `most` with few edges begins
-        rows = min(int(most / self.per_row) + 1, self.num_nodes)
-        return rows * int(np.diff(self.indptr[::rows]).argmin()) if self.num_nodes else 0
 
 # %% ../nbs/60_layerwise.ipynb #try
 def _twin(model):
@@ -450,12 +425,13 @@ def try_out(
     device:torch.device, # where to compute
     fields:list|tuple=(), # of 'edge_weight' and 'edge_attr': what the graph has and the model takes
     attr:Tensor|None=None, # [n, ...]: a few rows of the graph's `edge_attr`
-    hidden:bool=False, # without the last convolution?
+    layer:int=-1, # the last one that is wanted: see steps_for
 ) -> list: # of [40, width] for each layer
-    "Layers of a model on a small graph, up to logits or the last hidden layer. Raises `ValueError` if they differ."
-    model = _twin(model).eval()
+    "Layers of a model on a small graph. Raises `ValueError` if the last one is not what the model gives."
+    model = _twin(model).to(device).eval()
     name, takes_adj_t = type(model).__name__, getattr(model, 'takes_adj_t', False)
     steps = _checked_steps(model, name)
+    wanted = steps_for(model, layer)
     impossible = f'{name} cannot be predicted layer by layer: '
     for scale in (1, .03, 30):
         data = _random_graph(scale, num_features, dtype, fields, attr, 'edge_weight' in fields and not takes_adj_t)
@@ -464,7 +440,7 @@ def try_out(
             with no_autocast(device):
                 source = DataSource(data, takes_adj_t, fields, dtype)
                 layers = all_layers(steps, source, data.x, dtype, device)
-                expected = predict_logits(model, data, device)
+                expected = model_logits(model, data, device).cpu()
             agree = _agree(layers, expected)
         except _FAILURES as error:
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -475,8 +451,8 @@ def try_out(
         if not agree:
             refuse(f'{impossible}on a small graph its steps give something else than its forward pass',
                    'Does one look at more than a node and its in-neighbours, or does inference_steps() leave one out?')
-    if not hidden: return layers
-    with no_autocast(device): return all_layers(steps[:-1], source, data.x, dtype, device)
+    if layer == -1: return layers
+    with no_autocast(device): return all_layers(wanted, source, data.x, dtype, device)
 
 # %% ../nbs/60_layerwise.ipynb #try-training
 @torch.no_grad()

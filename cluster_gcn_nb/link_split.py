@@ -10,7 +10,7 @@ __all__ = ['HITS', 'LINK_METRICS', 'pair_keys', 'pairs_of', 'link_keys', 'is_in'
 import copy, hashlib, math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 import numpy as np
 import torch
 from fastcore.basics import patch
@@ -132,6 +132,12 @@ class LinkSplit(Patched):
     def training_links(self) -> Tensor: # [num_pairs] int64 keys, ascending
         "The links that are trained on: all of `graph`."
         return link_keys(self.graph.edge_index.cpu(), self.graph.num_nodes)
+
+    @property
+    def id(self) -> str: # the same for the same links, on any machine
+        "What tells this split from others."
+        parts = [self.training_links(), *(pairs.edges for pairs in (self.val, self.test))]
+        return hashlib.sha256(b''.join(part.contiguous().numpy().tobytes() for part in parts)).hexdigest()
 
     def __repr__(self):
         parts = ', '.join(f'{part} {getattr(self, part).edges.shape[1]:,}' for part in ('val', 'test'))
@@ -275,6 +281,10 @@ class LinkScores(NamedTuple):
         "A metric by its name."
         names = {'AUC': self.auc, 'average precision': self.average_precision, 'MRR': self.mrr}
         return (names | {f'Hits@{k}': share for k, share in self.hits.items()})[metric]
+
+    def as_dict(self) -> dict: # of numbers by name; None for NaN
+        found = {metric: self.value(metric) for metric in LINK_METRICS}
+        return {metric: None if math.isnan(value) else value for metric, value in found.items()}
 
     def __repr__(self): return ', '.join(f'{metric} {self.value(metric):.4f}' for metric in LINK_METRICS)
 

@@ -75,7 +75,8 @@ class LinkExamples:
 # %% ../nbs/46_link_task.ipynb #task
 class LinkTask:
     "Which nodes are linked? What `fit` asks of a task."
-    name, higher_is_better = 'links', True
+    name, kind, higher_is_better = 'links', 'links', True
+    standardize, num_outputs, loss = False, 0, None          # as of a Task
     def __init__(self,
         split:LinkSplit,
         negatives:int=1, # drawn for each link of a batch
@@ -91,6 +92,11 @@ class LinkTask:
         if not self.num_others: refuse('all pairs of nodes are links', 'There is nothing to tell apart')
         self.sizes:Any = None                        # [p] int64 array: nodes of each cluster; see prepare
         self._held:dict = {}                         # `held_out` by device
+
+    @property
+    def identity(self) -> str:
+        "What a resumed run must have the same."
+        return f'links of {self.split.id}, {self.negatives} negatives for each'
 
     def prepare(self,
         loader:Any, # ClusterLoader over clusters of `split.graph`; or a list with the whole graph
@@ -130,6 +136,9 @@ class LinkTask:
         return LinkExamples(1., pairs, is_link, weight)
 
     def trial_examples(self, batch:Data) -> LinkExamples: return self.examples(batch)
+    def mean_weight(self, labels, class_weight, num_batches) -> float: return 1.
+    def has_validation(self, labels) -> bool: return self.split.val.edges.shape[1] > 0
+    def check_width(self, width:int): pass                   # vectors of any width
 
     def draw(self, num_nodes:int, count:int, device:torch.device) -> Tensor: return draw_pairs(num_nodes, count, device)
 

@@ -6,7 +6,7 @@
 __all__ = ['load_graph']
 
 # %% ../nbs/34_load.ipynb #imports
-import pickle, re
+import copy, pickle, re
 from pathlib import Path
 from typing import Any
 import numpy as np
@@ -20,7 +20,7 @@ from .columns import Columns
 from .core import refuse, temporary_folder
 from .datasets import dataset_name, load_dataset
 from .formats import RawGraph, file_errors, from_matrix, from_networkx, is_networkx, looks_like
-from .graphs import as_graph
+from .graphs import as_graph, choose_split, label_kind
 from .memory import own_memory, parse_memory, show_memory
 from .ogb import read_ogb
 from .partition import partition_graph
@@ -37,7 +37,7 @@ def _read_pt(path):
         except pickle.UnpicklingError as error:
             foreign = re.search(r'GLOBAL (\S+)', str(error))
             what = f'holds an object of {foreign[1]}' if foreign else 'was not written by torch.save'
-            raise ValueError(f'the file {what}. Only tensors, numbers, texts and lists are read from a Data') from None
+            refuse(f'the file {what}', 'Save only tensors, numbers, texts and lists: torch.save(data.to_dict(), path)')
     if isinstance(found, (tuple, list)) and found:
         if len(found) > 1 and found[1]: refuse('the file holds several graphs', 'Save one: torch.save(data, path)')
         found = found[0]
@@ -67,6 +67,8 @@ def _open_file(path):
     found = open_file(path)
     with file_errors(path):
         return as_graph(Data(**found), needs=['edge_index']) if isinstance(found, dict) else found
+
+def _is_number(split): return isinstance(split, (int, np.integer)) and not isinstance(split, bool)
 
 def _open_path(graph, root, split):
     path = Path(graph).expanduser()
@@ -111,6 +113,23 @@ def _bytes_in_memory(tables):
     return 80 * edges + tables.num_nodes * (12 * len(tables.features) + 200)
 
 # %% ../nbs/34_load.ipynb #load
+def _for_task(graph, task):
+    "A graph whose `y` is numbers for a regression, classes for a classification. Raises `ValueError`."
+    Columns(task=task)                                          # is it one of these?
+    y = (graph if isinstance(graph, Data) else graph.labels()).get('y')
+    if y is None: return graph
+    if task == 'regression' and label_kind(y) == 'sets':
+        refuse('y holds sets of labels', 'Give the numbers to predict as floats')
+    is_number = label_kind(y) == 'numbers'
+    if is_number == (task == 'regression'): return graph
+    if is_number: refuse('y holds numbers, and classes are integers', "Use y.long(), or task='regression'")
+    if not isinstance(graph, Data): refuse('y of the store holds classes', 'Write it again, with y.float()')
+    out = copy.copy(graph)
+    out.y = y.float()
+    for key in ('num_classes', 'class_names'):
+        if key in out: del out[key]
+    return as_graph(out)
+
 @delegates(Columns, but=['features'])
 def load_graph(
     graph:Any, # a dataset's name, a path, tables of edges, a graph in Python: see the table above
@@ -122,11 +141,13 @@ def load_graph(
     num_parts:int|None=None, # clusters of that store; None: one for 1,000 nodes
     overwrite:bool=False, # may it take the place of a store that is there?
     quiet:bool=False, # do not print what was found in tables?
-    **kwargs # how to read tables, see Columns
+    **kwargs # how to read tables, see Columns; `split` may also be the number of one of several splits
 ) -> Data|ClusterStore: # a ClusterStore if one was written, or if `graph` is one
     "Any graph. Raises `ValueError`, `TypeError` or `OSError`, and `ImportError` if a package is missing that reads it."
     found = _open(graph, root, kwargs.get('split'))
     if isinstance(found, (Data, ClusterStore)):
+        if _is_number(kwargs.get('split')): found = choose_split(found, kwargs.pop('split'))
+        if kwargs.get('task') is not None: found = _for_task(found, kwargs.pop('task'))
         for name, value in dict(nodes=nodes, features=features, **kwargs).items():
             if value not in (None, False):
                 refuse(f'{name} is for tables of edges, and {graph!s:.80} is none', 'Leave it out')

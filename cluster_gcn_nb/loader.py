@@ -39,7 +39,7 @@ def with_train_nodes(
     batch:Data, # on the CPU
 ) -> Data: # a copy with `train_nodes` [k] int64, their numbers in the batch; as it is if it has no `train_mask`
     "A batch with its training nodes."
-    if 'train_mask' not in batch: return batch
+    if 'train_mask' not in batch or batch.train_mask.ndim == 2: return batch        # 2: no split has been chosen
     out = copy.copy(batch)
     out.train_nodes = batch.train_mask.nonzero().view(-1)
     return out
@@ -148,6 +148,19 @@ class ClusterLoader(torch.utils.data.DataLoader):
         out._iterator = None                                     # of workers that make other batches
         form = {name: bool(getattr(model, f'takes_{name}', False)) for name in ('adj_t', 'sparse_x')}
         return out._make_batches(**form)
+
+    def with_split(self,
+        split:int|None, # from 0; None: the only one
+    ): # ClusterLoader
+        "The same loader, its sampler included, with batches of one of the graph's splits: see Clusters.with_split."
+        clusters = self.cluster_data.with_split(split)
+        if clusters is self.cluster_data: return self
+        out = copy.copy(self)
+        out._iterator = None
+        out.graph = clusters if self.graph is self.cluster_data else self.graph.with_split(split)
+        out.cluster_data = clusters
+        if self.kept is not None: out.kept = {}
+        return out._make_batches(**self.form)
 
     def made_by(self,
         make:Callable, # cluster numbers -> batch on the CPU

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['buffers', 'SLACK', 'parse_memory', 'show_memory', 'process_status', 'most_memory', 'own_memory', 'tree_memory',
-           'Buffers', 'give_back', 'OwnMemory', 'as_tensor', 'map_private', 'map_zeros']
+           'Buffers', 'give_back', 'OwnMemory', 'as_tensor', 'map_private', 'map_zeros', 'BlockSizes']
 
 # %% ../nbs/01_memory.ipynb #imports
 import ctypes, math, mmap, re, sys, threading, time, warnings, weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
@@ -188,3 +189,51 @@ def map_zeros(
     "Zeros that take no memory as long as they are only read."
     if not hasattr(mmap, 'MAP_PRIVATE') or not math.prod(shape): return torch.from_numpy(np.zeros(shape, dtype))
     return torch.from_numpy(map_privately(-1, shape, dtype))
+
+# %% ../nbs/01_memory.ipynb #blocks
+class BlockSizes:
+    "How many nodes fit into a block: what blocks cost, and what the process was seen to take for them."
+    def __init__(self,
+        indptr:np.ndarray, # [num_nodes + 1] of the graph's transposed adjacency
+        per_entry:int, per_row:int, # bytes, about in proportion to what a block takes
+        watched:bool, # is the process's memory looked at while it computes?
+    ):
+        self.indptr = indptr
+        self.num_nodes = len(indptr) - 1
+        self.per_entry = per_entry
+        self.per_row = per_row
+        self.watched = watched
+        self.tight = True                   # is memory so short that short peaks count?
+        self.measured = 2.                  # bytes taken per byte of `cost`, with a quarter more
+
+    def cost(self, entries:Any, rows:Any) -> Any: return entries * self.per_entry + rows * self.per_row
+
+    def cost_of(self, start:int, stop:int) -> int:
+        return self.cost(int(self.indptr[stop]) - int(self.indptr[start]), stop - start)
+
+    def end(self, start:int, most:float) -> int: # of a block that costs `most`, or has one node
+        ends = self.indptr[start:min(start + int(most / self.per_row) + 1, self.num_nodes) + 1]
+        costs = self.cost(ends - ends[0], np.arange(len(ends)))
+        return start + max(int(np.searchsorted(costs, most, side='right')) - 1, 1)
+
+    def measure(self, make:Callable, start:int, stop:int) -> Tensor: # rows of `make(start, stop)`, on the CPU
+        if not self.watched: return make(start, stop).cpu()
+        with OwnMemory(.0003 if self.tight else .005, give_back=self.tight) as own: rows = make(start, stop).cpu()
+        self.measured = max(self.measured, 1.25 * own.taken / self.cost_of(start, stop))
+        return rows
+
+    def try_at(self, make:Callable, start:int, most:float) -> float: # bytes that a block of cost `most` takes there
+        stop = self.end(start, most)
+        for _ in range(3): self.measure(make, start, stop)              # a short peak may go unseen once
+        return self.measured * self.cost_of(start, stop)
+
+    def heaviest(self) -> tuple[int, int]: # a node with the most neighbours, and how many
+        node = most = 0
+        for i in range(0, self.num_nodes, 2**18):
+            degrees = np.diff(self.indptr[i:i + 2**18 + 1])
+            if degrees.max() > most: node, most = i + int(degrees.argmax()), int(degrees.max())
+        return node, most
+
+    def lightest(self, most:float) -> int: # where a block of cost `most` with few edges begins
+        rows = min(int(most / self.per_row) + 1, self.num_nodes)
+        return rows * int(np.diff(self.indptr[::rows]).argmin()) if self.num_nodes else 0

@@ -8,6 +8,7 @@ __all__ = ['PALETTE', 'MARKERS', 'link_counts', 'plot_link_blocks', 'plot_adjace
            'plot_stacked', 'plot_memory', 'plot_scaling']
 
 # %% ../nbs/81_plots.ipynb #imports
+import math
 from collections.abc import Iterable, Sequence
 from itertools import cycle
 from types import SimpleNamespace
@@ -206,11 +207,15 @@ def plot_history(
     judged = [r for r in rows if 'val' in r]
     for part, colour in zip(('train', 'val', 'test'), PALETTE):
         if not judged: break
-        label = f'{part} {judged[-1][part]:.3f}'
+        label = f'{part} {judged[-1][part]:.3g}'
         ax.plot([r['epoch'] for r in judged], [r[part] for r in judged], color=colour, label=label)
-    legend = 'lower right' if judged else None
+    values = [r[part] for r in judged for part in ('train', 'val', 'test') if math.isfinite(r[part])]
+    rises = getattr(history, 'higher_is_better', True)
+    is_share = rises and all(0 <= v <= 1 for v in values)
+    legend = ('lower right' if rises else 'upper right') if judged else None
     score = score or getattr(history, 'score', 'accuracy')
-    _dress(ax, f'Learning curve, {len(rows)} epochs', legend, xlabel='epoch', ylabel=score, ylim=(0, 1))
+    ylim = (0, 1) if is_share else (min(0, *values), 1.05 * max(0, *values))
+    _dress(ax, f'Learning curve, {len(rows)} epochs', legend, xlabel='epoch', ylabel=score, ylim=ylim)
     twin.spines[['top']].set_visible(False)
     return ax
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 from .core import MASKS, atomic_write, refuse, temporary_folder
-from .graphs import as_graph, label_kind
+from .graphs import as_graph, label_kind, num_splits
 from .metrics import check_logits
 from .ranks import is_main_process
 from .step import labels_of
@@ -152,7 +152,8 @@ def _known(data, kind, classes):
         if kind == 'numbers': columns |= _numbers(y, 'label')
         elif kind == 'sets': columns['label'] = _set_texts(y > 0, [*names, *map(str, range(len(names), y.shape[1]))])
         else: columns['label'] = _class_texts(y, names)
-    if any(data.get(mask) is not None for mask in MASKS): columns['split'] = _split(data)
+    has_masks = any(data.get(mask) is not None for mask in MASKS)
+    if has_masks and num_splits(data) == 1: columns['split'] = _split(data)
     return columns
 
 # %% ../nbs/63_predictions.ipynb #table
@@ -168,13 +169,14 @@ def prediction_table(
     multi_label:bool|None=None, # may a node have many labels? Default: by the labels of the graph, as is a regression
     all_probabilities:bool=False, # one more column for each class, read from the logits?
     embeddings:Tensor|None=None, # [num_nodes, hidden_channels] for one more column each, see predict
+    kind:str|None=None, # 'classes', 'sets' or 'numbers'; default: by `multi_label`, or the labels of the graph
 ) -> dict: # columns by name: arrays, or sequences that are read from disk; one entry per node
     "The predictions for each node of a graph, by the user's ids."
     data = as_graph(labels_of(data))
     if data.num_nodes != len(logits):
         refuse(f'there are {len(logits)} rows of logits for {data.num_nodes} nodes', 'Pass the graph that they are of')
     check_logits(logits)
-    kind = _kind(data, multi_label)
+    kind = _kind(data, multi_label) if kind is None else kind
     if kind == 'numbers': columns, classes = _numbers(logits, 'prediction'), []
     else:
         classes = class_names(data, logits.shape[1]) if classes is None else [str(name) for name in classes]

@@ -19,32 +19,34 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from .loader import ClusterLoader, moved_ahead
 from .checkpoint import (
-    mixed_seed, numerics, plain, random_state, set_random_state, structure, warn_if_moved)
+    mixed_seed, numerics, plain, plain_text, random_state, set_random_state, structure, warn_if_moved, weights_id)
 from .core import Patched, atomic_write, refuse
 from .data_parallel import begin_epoch, end_epoch
 from .evaluation import score_graph
-from .graphs import as_graph
+from .graphs import as_graph, choose_split
 from .histories import Histories
 from .memory import give_back, own_memory
 from .metrics import Scores
 from .prepare import check_whole
 from .ranks import Solo
 from .step import (
-    PRECISIONS, batch_weight, check_edge_fields, check_labels, check_precision, inner_model, model_logits,
-    own_gradient, train_step)
+    PRECISIONS, check_edge_fields, check_precision, inner_model, model_logits, own_gradient, train_step)
+from .tasks import Examples, Task, check_labels
 
 # %% ../nbs/70_run.ipynb #history
 class History(list):
     "One dict per epoch: `epoch`, `loss`, `seconds`, and `train`, `val`, `test` where it was evaluated."
     score = 'accuracy'          # what the scores measure
+    higher_is_better = True     # is a higher score better?
     interrupted = False         # was Ctrl-C pressed?
     stopped = ''                # what ended it before its last epoch: `'patience'`, `'callback'`, or nothing
 
     @property
     def best(self) -> dict:
-        "The record of the epoch with the highest validation score (the first of equals); `{}` if there is none."
+        "The record of the epoch with the best validation score (the first of equals); `{}` if there is none."
         scored = [r for r in self if not math.isnan(r.get('val', math.nan))]
-        return max(scored, key=lambda r: r['val'], default={})
+        best = max if self.higher_is_better else min
+        return best(scored, key=lambda r: r['val'], default={})
 
     def save(self,
         path:str|Path, # a JSON file, written completely or not at all
@@ -52,7 +54,8 @@ class History(list):
         "Write the records as JSON; NaN and infinite numbers become `null`."
         def known(v): return None if isinstance(v, float) and not math.isfinite(v) else v
         epochs = [{k: known(v) for k, v in r.items()} for r in self]
-        found = dict(score=self.score, interrupted=self.interrupted, stopped=self.stopped, epochs=epochs)
+        found = dict(score=self.score, higher_is_better=self.higher_is_better, interrupted=self.interrupted,
+                     stopped=self.stopped, epochs=epochs)
         with atomic_write(path) as tmp: tmp.write_text(json.dumps(found, indent=1, allow_nan=False))
 
     def __repr__(self):
@@ -103,7 +106,10 @@ class Settings:
     schedule:Any='constant'
     clip:float|None=None
     class_weight:Any=None
-    metric:str|None=None
+    metric:Any=None
+    loss:Any=None
+    task:Any=None
+    split:int|None=None
     patience:int|None=None
     restore_best:bool=True
     checkpoint:Any=None
@@ -124,6 +130,8 @@ class Settings:
         if self.optimizer is None:
             for name in ('lr', 'weight_decay'): _check_rate(name, getattr(self, name))
         if self.clip is not None and not self.clip > 0: raise ValueError(f'clip={self.clip} should be above 0, or None')
+        if self.task is not None and (self.loss is not None or self.metric is not None):
+            refuse('loss= and metric= are parts of a task', 'Put them into the task, or leave task= out')
         if self.patience is not None and not self.patience >= 1:
             raise ValueError(f'patience={self.patience} should be 1 or more')
         if self.resume and self.checkpoint is None: refuse('resume=True needs a file to go on from', 'Give checkpoint=')
@@ -160,7 +168,8 @@ def recipe(
     settings:Settings,
     model:nn.Module, loader:ClusterLoader|Any, optimizer:torch.optim.Optimizer,
     class_weight:Tensor|None=None, # [num_classes]
-    metric:str|None=None, # what is scored; None: nothing
+    task:Any=None, # see Task
+    is_scored:bool=True, # is there a graph to evaluate on?
 ) -> dict: # plain values by name
     "What the numbers of a run depend on."
     model, own = inner_model(model), settings.optimizer is not None
@@ -175,7 +184,9 @@ def recipe(
         history=settings.history,
         history_precision=settings.history_precision if settings.history else None,
         seed=settings.seed,
-        metric=metric,
+        metric=task.metric_name if task is not None and is_scored else None,
+        loss=None if task is None else _text(task.identity),
+        split=settings.split,
         schedule='a function' if callable(settings.schedule) else settings.schedule,
         epochs=None if settings.schedule == 'constant' else settings.epochs,
         model=structure(model),
@@ -183,10 +194,17 @@ def recipe(
         optimizer=type(optimizer).__name__,
         batches=getattr(sampler, 'whole_length', None) or length_of(loader)))
 
+def _text(loss):
+    "What identifies a loss, see `Task.identity`."
+    if loss is None or isinstance(loss, str): return loss
+    return f'{structure(loss, code=True)} {weights_id(loss)}' if isinstance(loss, nn.Module) else plain_text(loss)
+
 # %% ../nbs/70_run.ipynb #batches
 def checked_batches(
     loader:ClusterLoader|Any, # a ClusterLoader, or another one
     model:nn.Module|None=None, # whether it fits is checked with the first batch
+    split:int|None=None, # which of several splits, see choose_split
+    of_nodes:bool=True, # is it nodes that are learnt, and so have labels?
 ) -> Iterator:
     "The batches of a loader, in the form that this package works with."
     if isinstance(loader, ClusterLoader):
@@ -196,8 +214,10 @@ def checked_batches(
         if not isinstance(batch, Data):
             kind = type(batch).__name__
             refuse(f'the graph of a batch should be a PyG Data, not a {kind}', 'Use a ClusterLoader', TypeError)
-        batch = as_graph(batch, needs=('x', 'y', 'edge_index', 'train_mask'))
-        check_labels(batch, ['train_mask'])
+        batch = as_graph(batch, needs=('x', 'y', 'edge_index', 'train_mask') if of_nodes else ('x', 'edge_index'))
+        if of_nodes:
+            batch = choose_split(batch, split)
+            check_labels(batch, ['train_mask'])
         if model is not None: check_edge_fields(model, batch)
         model = None
         yield batch
@@ -206,9 +226,11 @@ def checked_batches(
 def stream_batches(
     loader:ClusterLoader|Any, # of batches
     device:torch.device,
+    split:int|None=None, of_nodes:bool=True, # see checked_batches
 ) -> Iterator:
     "The batches on the device; on a GPU, they know their training nodes."
-    batches, is_there = checked_batches(loader), isinstance(loader, ClusterLoader) and loader.device is not None
+    is_there = isinstance(loader, ClusterLoader) and loader.device is not None
+    batches = checked_batches(loader, split=split, of_nodes=of_nodes)
     if device.type == 'cuda' and not is_there: batches = moved_ahead(batches, device)
     for batch in batches:
         yield batch
@@ -228,7 +250,7 @@ class Run(Patched):
     recipe:dict                    # what the numbers depend on, by name
     labels:Any=None                # `Data` with labels and masks of the whole graph
     class_weight:Tensor|None=None  # [num_classes]
-    num_classes:int=0              # 0: not known
+    task:Any=None                  # what it is trained for, see Task
     history:History = field(default_factory=History)
     best:dict|None=None            # the weights that scored best on the validation nodes
     memory:Any=None                # budget of the process
@@ -237,8 +259,9 @@ class Run(Patched):
     average:Any=own_gradient       # of train_step
     seed:int|None=None             # of the random numbers of all ranks
     histories:Histories|None=None  # tables of activations and gradients
-    mean_weight:float=1.           # of a batch, see batch_weight
-    cluster_weights:Any=None       # [num_parts] float64 array: class weights of training nodes; None: not known
+    mean_weight:float=1.           # of a batch, see Examples
+    counts_alike:bool=False        # is it known that all training nodes count alike?
+    cluster_weights:Any=None       # [num_parts] float64 array: how much training nodes count; None: not known
 
     @property
     def epoch(self) -> int: return len(self.history)
@@ -274,26 +297,28 @@ def refresh(self:Run, batch:Data):
     self.optimizer.step()
 
 @patch
-def known_nodes(self:Run, batch:Data) -> tuple|None:
-    "`(weight, nodes)` of a batch on a device: see train_step. None if the CPU does not know the weight."
+def known_examples(self:Run, batch:Data) -> Examples|None:
+    "What the loss of a batch on a device is a mean over, without a look at it. None if the CPU does not know."
+    if not self.looks_later or not (self.counts_alike or self.cluster_weights is not None): return None
     nodes = batch.train_nodes
-    if self.class_weight is None or batch.y.ndim == 2: return float(len(nodes)), nodes
-    if self.cluster_weights is None: return None
-    return float(self.cluster_weights[batch.clusters].sum()), nodes
+    if self.cluster_weights is None: weight = float(len(nodes))
+    else: weight = float(self.cluster_weights[batch.clusters].sum())
+    return Examples(weight, nodes, batch.y.index_select(0, nodes))
 
 @patch
 def take_step(self:Run, batch:Data, number:int) -> tuple:
     "One step: its loss (a tensor, if the step did not look at it) and number of training nodes, of all ranks."
-    known = self.known_nodes(batch) if self.looks_later else None
-    if self.histories is not None and not (known or batch_weight(batch, self.class_weight))[0]:
+    known = self.known_examples(batch)
+    examples = self.task.examples(batch, self.class_weight) if known is None else known
+    if self.histories is not None and not examples.weight:
         self.refresh(batch)
         return 0., 0
     precision, clip = self.settings.precision, self.settings.clip
     try:
         return train_step(
             self.model, batch, self.optimizer, self.device, precision, clip, self.class_weight, self.average,
-            num_classes=self.num_classes, forward=None if self.histories is None else self.histories.logits,
-            known=known)
+            self.task, examples, forward=None if self.histories is None else self.histories.logits,
+            looks=not self.looks_later)
     except FloatingPointError as e:
         raise FloatingPointError(f'{e} in epoch {self.epoch + 1}, batch {number} of {batch.num_nodes:,} nodes: '
                                  f'{advice(batch)}') from None
@@ -338,10 +363,14 @@ def advice(
 
 # %% ../nbs/70_run.ipynb #train_epoch
 @patch
+def batches(self:Run): # of one epoch, on the device
+    return stream_batches(self.loader, self.device, self.settings.split, of_nodes=isinstance(self.task, Task))
+
+@patch
 def take_steps(self:Run, done:list):
     "A step for each batch; `done` gets the loss, the number of training nodes, and the clusters of each."
     self.make_room()
-    for number, batch in enumerate(stream_batches(self.loader, self.device), 1):
+    for number, batch in enumerate(self.batches(), 1):
         loss, count = self.take_step(batch, number)
         if count: self.schedule.step()
         done.append((loss, count, batch.get('clusters')))
@@ -374,8 +403,8 @@ def do_epoch(self:Run):
     record = self.train_epoch()
     last = record['epoch'] == self.settings.epochs
     if self.data is not None and (record['epoch'] % self.settings.eval_every == 0 or last):
-        scores = score_graph(self.model, self.data, self.labels, self.device, self.history.score, self.memory)
-        record |= scores._asdict()
+        scores = score_graph(self.model, self.data, self.labels, self.task, self.device, self.memory)
+        record |= dict(zip(Scores._fields, scores))
     self.history.append(record)                # complete or, after Ctrl-C on the way, not at all
     if self.history.best is record: self.best = copy.deepcopy(inner_model(self.model).state_dict())
 

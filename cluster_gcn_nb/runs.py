@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'open_out', 'save_config', 'read_config', 'make_model', 'learnt_from', 'save_run', 'load_run',
-           'settings_for', 'check_task', 'clusters_of', 'resumes', 'graph_checksums', 'changed_parts',
-           'check_unchanged', 'as_trained', 'predict_graph', 'write_assignment', 'write_report']
+           'settings_for', 'check_task', 'check_features', 'clusters_of', 'resumes', 'graph_checksums', 'changed_parts',
+           'check_unchanged', 'as_trained', 'predict_graph', 'predict_links', 'write_assignment', 'write_report']
 
 # %% ../nbs/80_runs.ipynb #imports
 import hashlib, json, tempfile
@@ -27,9 +27,13 @@ from .model import GCN
 from .inference import predict
 from .partition import Partition, has_labels, partition_graph
 from .predictions import class_names, id_name, node_names, prediction_table, write_table
-from .ranks import is_main_process, join
+from .ranks import is_main_process, join, progress_bar
 from .device import launched
 from .step import check_feature_names, check_fits, inner_model, labels_of, predict_logits
+from .link_evaluation import evaluate_links
+from .link_split import LinkSplit, MLPDecoder
+from .link_task import top_links
+from .tasks import TargetScale
 
 # %% ../nbs/80_runs.ipynb #out
 def open_out(
@@ -74,51 +78,68 @@ _SAME = 'num_layers', 'dropout', 'norm', 'diag_lambda', 'layer_norm', 'residual'
 _MODEL = dict(hidden='hidden_channels') | {name: name for name in _SAME}            # by the name in the configuration
 
 def make_model(
-    config:dict, # `hidden` and GCN's own options; what is missing is as in GCN
+    config:dict, # `hidden`, `decoder` of links, and GCN's own options; what is missing is as in GCN
     num_features:int, # width of `x`
-    num_classes:int, # width of the logits
+    num_outputs:int, # of each node
 ) -> GCN:
     "The model that a configuration describes, with new weights."
     options = {name: config[key] for key, name in _MODEL.items() if key in config}
-    return GCN(num_features, out_channels=num_classes, **options)
+    model = GCN(num_features, out_channels=num_outputs, **options)
+    if config.get('decoder') == 'mlp': model.link_decoder = MLPDecoder(num_outputs, config['hidden'])
+    return model
 
 def learnt_from(
     labels:Data, # of the graph
     num_features:int, # of each node
-    num_classes:int, # of the labels, or columns of the logits
+    num_outputs:int, # of the model: classes of the labels, or numbers to predict; width of the vectors for links
+    kind:str|None=None, # 'classes', 'sets', 'numbers' or 'links'; None: by the labels
 ) -> dict: # plain values by name
     "What the weights mean: their classes and features, and how these are scaled if they are of tables."
     tables = {key: labels[key] for key in ('feature_names', 'feature_scaling') if labels.get(key) is not None}
-    return tables | dict(num_features=num_features, class_names=class_names(labels, num_classes),
-                         multi_label=labels.y.ndim == 2)
+    kind = label_kind(labels.y) if kind is None else kind
+    names = [] if kind in ('numbers', 'links') else class_names(labels, num_outputs)
+    return tables | dict(num_features=num_features, num_outputs=num_outputs, class_names=names, kind=kind)
 
 def save_run(
     out:Path, # a folder that exists
     config:dict, # of the run: plain values, those of make_model among them
     model:GCN, # trained
-    data:Data|Any, # the graph, or a ClusterStore
+    data:Data|Any, # the graph, a ClusterStore, or a LinkSplit
     history:Any, # of fit
 ):
-    "Write config, history, curves, weights and predictions to `out`. All ranks take part, and rank 0 writes."
+    "Write config, history, curves, weights, and predictions or scores of links to `out`; rank 0 of several does."
     model = inner_model(model)
     if not isinstance(model, GCN):
         refuse(f'a {type(model).__name__} cannot be kept in a run', 'Keep it by torch.save', TypeError)
-    if isinstance(data, Data): data = as_graph(data, needs=('x', 'edge_index', 'y'))
-    logits = _all_logits(model, data, None, config.get('memory'))
-    num_features, data = data.num_features, labels_of(data)
+    learnt, write = (_of_links if isinstance(data, LinkSplit) else _of_nodes)(model, data, config)
     if not is_main_process(): return
-    config = config | learnt_from(data, num_features, logits.shape[1])
+    config = config | learnt
     weights = {k: v.cpu().numpy() for k, v in model.state_dict().items()}
     fig, ax = plt.subplots(figsize=(6, 3.6), layout='constrained')
     plots.plot_history(history, ax)
     with all_or_nothing():
         with atomic_write(out/'curves.png') as tmp: fig.savefig(tmp, format='png', dpi=150)
         history.save(out/'history.json')
-        write_table(out/'predictions.csv', prediction_table(data, logits))
+        write(out)
         save_config(out, config)
         with atomic_write(out/'model.npz') as tmp, open(tmp, 'wb') as f:
             np.savez(f, config=json.dumps(config), **weights)
     plt.close(fig)
+
+def _of_nodes(model, data, config):
+    "What was learnt of the labels of nodes; a function that writes the predictions."
+    if isinstance(data, Data): data = as_graph(data, needs=('x', 'edge_index', 'y'))
+    outputs, labels = _all_logits(model, data, None, config.get('memory')), labels_of(data)
+    def write(out): write_table(out/'predictions.csv', prediction_table(labels, outputs))
+    return learnt_from(labels, data.num_features, outputs.shape[1]), write
+
+def _of_links(model, split, config):
+    "What was learnt of links; a function that writes the scores of those that were set apart."
+    found = evaluate_links(model, split, memory=config.get('memory'), progress=False)
+    def write(out):
+        known = {part: scores.as_dict() for part, scores in found._asdict().items()}
+        with atomic_write(out/'scores.json') as tmp: tmp.write_text(json.dumps(known, indent=1))
+    return learnt_from(split.graph, split.graph.num_features, model.out_channels, 'links'), write
 
 # %% ../nbs/80_runs.ipynb #load
 def _read_model(path):
@@ -126,9 +147,12 @@ def _read_model(path):
     with np.load(path, allow_pickle=False) as file: arrays = {name: file[name] for name in file.files}
     if 'config' not in arrays: refuse('it holds no config', 'Train again: the run is of an earlier version')
     config = json.loads(str(arrays.pop('config')))
-    model = make_model(config, config['num_features'], len(config['class_names']))
+    if 'kind' not in config: config['kind'] = 'sets' if config['multi_label'] else 'classes'        # earlier versions
+    num_outputs = len(config['class_names']) or config['num_outputs']           # the names tell if they were changed
+    model = make_model(config, config['num_features'], num_outputs)
+    if 'target_scale.mean' in arrays: model.target_scale = TargetScale(num_outputs)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-    model.class_names = config['class_names']                       # evaluate compares them with a graph's
+    if config['class_names']: model.class_names = config['class_names']         # evaluate compares them with a graph's
     model.feature_names = config.get('feature_names')
     return model.eval(), config
 
@@ -177,11 +201,21 @@ def check_task(
     if y is None: raise ValueError(f'{nodes or graph} has no labels to learn: name their column by --label')
     found = f'column {label!r}' if label else f'y of {graph}'
     another = 'name another column by --label'
-    if label_kind(y) == 'numbers':
-        raise ValueError(f'{found} holds numbers, and only classes are learnt: group the numbers, or {another}')
-    if not (y >= 0).any(): raise ValueError(f'{found} has no label: {another}')
-    if y.ndim == 1 and y.max() == 0:
-        raise ValueError(f'{found} has one class only, so that there is nothing to learn: {another}')
+    known = ~y.isnan() if y.is_floating_point() else y >= 0
+    if not known.any(): raise ValueError(f'{found} has no label: {another}')
+    what = 'value' if label_kind(y) == 'numbers' else 'class'
+    if y.ndim == 1 and len(y[known].unique()) == 1:
+        raise ValueError(f'{found} has one {what} only, so that there is nothing to learn: {another}')
+    check_features(labels, num_features, config)
+
+def check_features(
+    labels:Data, # of the graph
+    num_features:int, # of each node
+    config:dict, # with `graph` and `nodes`, the user's names for them
+):
+    "Raise a `ValueError` if there is nothing to learn from."
+    graph, nodes, label = config['graph'], config['nodes'], labels.get('label_name')
+    found = f'column {label!r}' if label else f'y of {graph}'
     if not num_features:
         beside = f'beside the labels in {found}' if label else 'in x'
         raise ValueError(f'{nodes or graph} has no features {beside}: they are columns of numbers, see --features')
@@ -311,15 +345,52 @@ def predict_graph(
     memory:int|str|None=None, # budget of the process, like '2 GB': see predict; a store goes layer by layer in any case
     embeddings:bool=False, # add the activations of the last hidden layer? See predict
 ) -> dict: # columns by name, one entry per node: see prediction_table
-    "The predictions of a run's model for a graph. Raises `ValueError` if the features do not fit."
+    """The predictions of a run's model for a graph. Raises `ValueError` if the features do not fit. A run that has
+    learnt links gives the vectors that it compares."""
     model, config = load_run(folder)
     graph = as_graph(data, needs=('x', 'edge_index')) if isinstance(data, Data) else data
     check_feature_names(model, graph)
     check_fits(model, graph.num_features)
     model.class_names = None                # predictions have the names of the run, and labels those of the graph
     logits = _all_logits(model, graph, device, memory)
+    if config['kind'] == 'links':
+        vectors = {f'h{k}': logits[:, k].numpy() for k in range(logits.shape[1])}
+        return {id_name(labels_of(graph), list(vectors)): node_names(labels_of(graph))} | vectors
     hidden = predict(model, graph, memory, device=device, embeddings=True) if embeddings else None
-    return prediction_table(graph, logits, config['class_names'], config['multi_label'], all_probabilities, hidden)
+    return prediction_table(graph, logits, config['class_names'], None, all_probabilities, hidden, config['kind'])
+
+def _numbers_of(ids, names):
+    "The numbers of nodes by their ids. Raises `ValueError`."
+    number = {str(name): i for i, name in enumerate(names)}
+    unknown = [id for id in ids if str(id) not in number]
+    if unknown: refuse(f'there is no node {unknown[0]!r}', 'Give ids as the graph has them')
+    return [number[str(id)] for id in dict.fromkeys(ids)]
+
+def predict_links(
+    folder:str|Path, # of a run that has learnt links
+    data:Data|Any, # a graph, or a ClusterStore, with features `x` like those that the run was trained on
+    top:int, # links for each node
+    ids:list|None=None, # of the nodes; None: all
+    device:str|torch.device='cpu', # where to compute
+    memory:int|str|None=None, # budget of the process: see predict
+) -> dict: # columns by name: node, other and probability; the best first for each node
+    "The most likely missing links of some nodes of a graph, by the user's ids."
+    model, config = load_run(folder)
+    if config['kind'] != 'links': refuse(f'the run in {folder} has learnt {config["kind"]}, not links', 'Leave out top')
+    graph = as_graph(data, needs=('x', 'edge_index')) if isinstance(data, Data) else data
+    check_feature_names(model, graph)
+    check_fits(model, graph.num_features)
+    labels = labels_of(graph)
+    names = node_names(labels)
+    nodes = torch.arange(graph.num_nodes) if ids is None else torch.tensor(_numbers_of(ids, names), dtype=torch.int64)
+    vectors, parts = _all_logits(model, graph, device, memory), []
+    with progress_bar(None, join(), total=len(nodes), desc='Links', unit=' nodes') as bar:
+        for some in nodes.split(1024):
+            parts.append(top_links(model, vectors, graph, some, top))
+            bar.update(len(some))
+    node, other, probability = (np.concatenate([part[key] for part in parts]) for key in parts[0])
+    columns = {'other': [names[i] for i in other.tolist()], 'probability': probability.astype(np.float64).round(4)}
+    return {id_name(labels, list(columns)): [names[i] for i in node.tolist()]} | columns
 
 # %% ../nbs/80_runs.ipynb #report
 def write_assignment(

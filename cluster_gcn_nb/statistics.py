@@ -48,17 +48,19 @@ class GraphStats:
     avg_degree:float        # edges per node
     num_features:int        # width of `x`
     num_classes:int         # classes, or labels of a multi-label task
-    num_train:int           # nodes in `train_mask`
+    num_train:int           # nodes in `train_mask`; of several splits, their mean
     label_rate:float        # `num_train / num_nodes`
     has_isolated_nodes:bool # is there a node without an edge?
     has_self_loops:bool     # is there an edge from a node to itself?
     is_undirected:bool      # does every edge go both ways?
     homophily:float         # see `homophily`
+    num_splits:int=1        # splits side by side in the masks
 
     def rows(self) -> list: # of `(name, formatted value)`
         "Names for people and formatted values, one pair per statistic."
         def readable(name): return re.sub('^(has|is|num)_', '', name).replace('_', ' ')
-        return [(readable(field.name), _show(getattr(self, field.name))) for field in fields(self)]
+        rows = [(readable(field.name), _show(getattr(self, field.name))) for field in fields(self)]
+        return rows if self.num_splits > 1 else rows[:-1]                       # one split goes without saying
 
     def __repr__(self): return '\n'.join(f'{k:<16}{v:>10}' for k, v in self.rows())
     def _repr_markdown_(self): return '\n'.join(['| | |', '|:--|--:|', *(f'| {k} | {v} |' for k, v in self.rows())])
@@ -94,12 +96,13 @@ def array_stats(
     num_nodes:int, # of the graph
     num_features:int=0, # width of `x`
     y:np.ndarray|None=None, # labels, as for count_labels
-    train_mask:np.ndarray|None=None, # [num_nodes] bool
+    train_mask:np.ndarray|None=None, # [num_nodes] bool, or [num_nodes, k] for k splits
     num_classes:int|None=None, # None: by the labels
 ) -> GraphStats:
     "Statistics of a graph in arrays."
     num_edges = edge_index.shape[1]
-    num_train = 0 if train_mask is None else int(train_mask.sum())
+    splits = 1 if train_mask is None or train_mask.ndim == 1 else train_mask.shape[1]
+    num_train = 0 if train_mask is None else round(int(train_mask.sum()) / splits)
     return GraphStats(
         num_nodes=num_nodes,
         num_edges=num_edges,
@@ -111,7 +114,8 @@ def array_stats(
         has_isolated_nodes=has_isolated(edge_index, num_nodes),
         has_self_loops=bool((edge_index[0] == edge_index[1]).any()),
         is_undirected=goes_both_ways(edge_index, num_nodes),
-        homophily=float('nan') if y is None or not count_labels(y) else homophily(edge_index, y))
+        homophily=float('nan') if y is None or not count_labels(y) else homophily(edge_index, y),
+        num_splits=splits)
 
 # %% ../nbs/17_statistics.ipynb #table-stats
 def _goes_both_ways(tables):

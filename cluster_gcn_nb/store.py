@@ -15,7 +15,7 @@ from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
 from tqdm import tqdm
-from .core import refuse
+from .core import MASKS, refuse
 from .batching import ClusterPartition, Clusters, Cut
 from .datasets import Names, count_classes
 from .memory import as_tensor, buffers, map_private
@@ -84,11 +84,12 @@ class ClusterStore(Clusters):
         "Bytes of all arrays on disk."
         return sum(file.nbytes for file in self._files.values())
 
-    def __getstate__(self): return self.path, self.fingerprint
+    def __getstate__(self): return self.path, self.fingerprint, self.split
     def __setstate__(self, state): # in another process: mapped there
-        path, fingerprint = state
+        path, fingerprint, split = state
         ClusterStore.__init__(self, path)
         self.fingerprint = fingerprint
+        self.split = split
         self._check_same()
 
     def _check_same(self): # is it the store that was opened?
@@ -178,7 +179,18 @@ def _read_graph_value(self:ClusterStore, key, about):
     return from_disk(self._files[f'graph_{file_name(key)}'].copy(), self._columns[key])
 
 @patch
+def _count_splits(self:ClusterStore):
+    shapes = [self._columns[key].shape for key in MASKS if key in self._columns]
+    return max((shape[0] for shape in shapes if shape), default=1)
+
+@patch
 def _node_values(self:ClusterStore, key, ranges, n_id):
+    values = self._all_values(key, ranges, n_id)
+    has_several = self.split is not None and key in MASKS and values.ndim == 2
+    return values[:, self.split].contiguous() if has_several else values
+
+@patch
+def _all_values(self:ClusterStore, key, ranges, n_id):
     if self.attributes[key]['kind'] == 'ids': return self._ids().take(n_id.numpy())
     if self.attributes[key]['kind'] == 'texts': return [text for a, b in ranges for text in self._texts(key)[a:b]]
     file, column = self._files[f'node_{file_name(key)}'], self._columns[key]

@@ -23,18 +23,18 @@ from .budget import check_budget
 from .checkpoint import checkpoint_state, write_checkpoint
 from .data_parallel import deal, follow_callbacks, training_together
 from .datasets import count_classes
-from .evaluation import graph_and_labels
-from .graphs import as_graph
+from .evaluation import graph_and_labels, task_for
+from .graphs import as_graph, choose_split
 from .histories import Histories
-from .metrics import check_metric
 from .ranks import join, progress_bar
 from .resident import training_weights
 from .run import History, Run, Settings, checked_batches, learning_rates, length_of, recipe
 from .sparse import from_scipy, scipy_csr
 from .device import pick_device
-from .step import (
-    batch_weight, check_edge_fields, check_fits, check_labels, class_weights, inner_model, labels_of,
-    model_logits, with_adj_t)
+from .step import check_edge_fields, check_fits, inner_model, labels_of, model_logits, with_adj_t
+from .link_split import LinkSplit
+from .link_task import LinkTask
+from .tasks import Task, check_labels, class_weights, name_of, prepare_model, task_of_batch
 
 # %% ../nbs/72_training.ipynb #to-train
 def _check_model(model):
@@ -51,8 +51,8 @@ def _check_model(model):
         problem = f'{kind}.forward takes {", ".join(taken) or "nothing"}'
         refuse(problem, 'It is called as model(x, edge_index): let it take both', TypeError)
 
-def _check_loader(model, loader):
-    "Refuse a loader that a model cannot train on; number of classes (0: not known before a batch), and the labels."
+def _check_loader(loader):
+    "Raise a `TypeError` for what gives no batches, or only once."
     single = isinstance(loader, (Data, Tensor, str, dict))
     if single or not (hasattr(loader, '__iter__') or hasattr(loader, '__getitem__')):
         problem = f'the loader should give batches, and a {type(loader).__name__} does not'
@@ -60,63 +60,99 @@ def _check_loader(model, loader):
     if hasattr(loader, '__next__'):
         problem = f'the loader is a {type(loader).__name__}, which is used up after one epoch'
         refuse(problem, 'Pass a ClusterLoader, or a list of batches', TypeError)
-    if not isinstance(loader, ClusterLoader): return 0, None
-    graph, labels = loader.cluster_data, labels_of(loader.cluster_data)
-    for name in ('x', 'y', 'train_mask'):
+
+def _check_clusters(model, graph, needs):
+    "Refuse clusters without a field that is needed."
+    for name in needs:
         if name in graph.fields: continue
         fields = ', '.join(sorted(graph.fields))
         refuse(f'{name} is missing: the graph in clusters has {fields}', f'Set data.{name} before it is cut')
-    if not labels.train_mask.any(): refuse('train_mask has no node to train on', 'Set it before the graph is cut')
-    check_labels(labels, ['train_mask'])
     check_edge_fields(model, graph.fields)
     if not graph.num_features:
         refuse('x has no columns: the graph in clusters has no features', 'Set data.x before it is cut')
+
+def _check_training_nodes(graph, labels):
+    "Refuse clusters without labels to learn."
+    if not labels.train_mask.any(): refuse('train_mask has no node to train on', 'Set it before the graph is cut')
+    check_labels(labels, ['train_mask'])
     classes = count_classes(labels)
     if classes > graph.num_nodes:
         problem = f'y holds class {classes - 1:,}, and the graph has {graph.num_nodes:,} nodes'
-        refuse(problem, 'Numbers to predict are not classes: group them first')
-    check_fits(model, graph.num_features, classes)
-    return classes, labels
+        refuse(problem, 'If they are numbers to predict, use y.float()')
 
 # %% ../nbs/72_training.ipynb #initialised
+def _first_batch(model, loader, settings):
+    "The first batch of a loader of another kind; it fits the model. Random numbers stay where they were."
+    of_nodes = not isinstance(settings.task, LinkTask)
+    with torch.random.fork_rng([]): first = next(checked_batches(loader, model, settings.split, of_nodes), None)
+    if first is None:
+        refuse('the loader gave no batch', 'Make one: ClusterLoader(ClusterData(data, 100), batch_size=10)')
+    return first
+
 @torch.no_grad()
-def _initialise(model, loader, device):
+def _initialise(model, loader, device, settings):
     "Make weights that wait for the first batch (PyG's `in_channels=-1`), and check the first of a list of batches."
     lazy = any(is_lazy(p) for p in model.parameters())
     listed = not isinstance(loader, (ClusterLoader, Clusters)) and hasattr(loader, '__getitem__')
     if not lazy and not listed: return
-    first = next(checked_batches(loader, model), None)
-    if first is None:
-        refuse('the loader gave no batch', 'Make one: ClusterLoader(ClusterData(data, 100), batch_size=10)')
+    first = _first_batch(model, loader, settings)
     if lazy: model_logits(inner_model(model), first, device)
 
+# %% ../nbs/72_training.ipynb #choose-task
+def _choose_task(loader, labels, settings):
+    "What the model is trained for; `labels`: of the graph in clusters, or of `data`, or None."
+    task = settings.task
+    if task is None and labels is not None: task = task_for(labels, settings.loss, settings.metric)
+    elif task is None:
+        first = _first_batch(None, loader, settings)
+        task = task_of_batch(first.y, settings.loss, settings.metric)
+    if settings.class_weight is not None and not _takes_class_weight(task.loss):
+        what = name_of(task.loss) if callable(task.loss) else f'the loss of {task.name}'
+        refuse(f'class_weight= is for a loss that takes it, and {what} does not',
+               'Give it an argument class_weight, or leave class_weight= out')
+    return task
+
+def _takes_class_weight(loss):
+    return callable(loss) and 'class_weight' in inspect.signature(loss).parameters
+
+def _training_targets(loader, labels, split):
+    "The labels of the training nodes [n, ...]; without `labels`, of the batches of one epoch."
+    if labels is not None: return labels.y[labels.train_mask]
+    with torch.random.fork_rng([]):
+        return torch.cat([batch.y[batch.train_mask] for batch in checked_batches(loader, split=split)])
+
 # %% ../nbs/72_training.ipynb #start
-def _start(model, loader, data, labels, num_classes, settings, device, ranks):
-    "The `Run` that `fit` is asked for."
+def _start(model, loader, data, labels, trained, task, settings, device, ranks):
+    "The `Run` that `fit` is asked for; `trained`: labels of the clusters, or None."
     optimizer = settings.adam(model)
     weight = class_weights(settings.class_weight, labels)
-    metric = None if data is None else check_metric(settings.metric, labels.y)
-    known = recipe(settings, model, loader, optimizer, weight, metric)
-    classes = num_classes or (0 if labels is None else count_classes(labels))
-    if weight is not None and classes and len(weight) != classes:
-        problem = f'class_weight holds {len(weight)} numbers, and there are {classes} classes'
+    known = recipe(settings, model, loader, optimizer, weight, task, is_scored=data is not None)
+    if weight is not None and task.num_outputs and len(weight) != task.num_outputs:
+        problem = f'class_weight holds {len(weight)} numbers, and there are {task.num_outputs} classes'
         refuse(problem, 'Give one number for each class')
     length = length_of(loader)
     if settings.schedule != 'constant' and length is None:
         raise ValueError(f'schedule={settings.schedule!r} needs a loader that knows its length')
     rates = learning_rates(optimizer, known['warmup'], settings.schedule, settings.epochs * (length or 0))
     run = Run(model, loader, with_adj_t(model, data), device, optimizer, rates, settings, known, labels,
-              class_weight=None if weight is None else weight.to(device), num_classes=num_classes,
+              class_weight=None if weight is None else weight.to(device), task=task,
               memory=settings.memory, ranks=ranks)
-    if weight is not None and run.looks_later and isinstance(loader, ClusterLoader):
-        run.cluster_weights = training_weights(loader.cluster_data, weight)
-    if metric is not None: run.history.score = metric
+    if run.looks_later and isinstance(task, Task): _note_weights(run, trained)
+    run.history.score, run.history.higher_is_better = task.metric_name, task.higher_is_better
     return run
 
-def _check_patience(settings, labels):
-    if settings.patience is None: return
-    if labels is None or labels.get('val_mask') is None or not labels.val_mask.any():
-        refuse('patience= waits for better validation scores', 'Pass data with validation nodes')
+def _note_weights(run, trained):
+    "What is known of the weights of batches before they are made."
+    if trained is None:
+        run.counts_alike = run.class_weight is None and run.task.kind == 'classes'
+        return
+    def weights(y): return run.task.node_weights(y, run.class_weight)
+    run.cluster_weights = training_weights(run.loader.cluster_data, weights)
+    run.counts_alike = run.cluster_weights is None
+
+def _check_patience(settings, task, labels):
+    if settings.patience is None or (labels is not None and task.has_validation(labels)): return
+    refuse('patience= waits for better validation scores', 'Pass data with validation nodes')
 
 def _histories(model, loader, settings, device, ranks, stack):
     "The tables that `history=` asks for, or None; in files for a store, or within a budget."
@@ -161,28 +197,47 @@ def _check_padding(model, loader, device):
     refuse(f'{type(inner).__name__} mixes all nodes of a batch, as nn.BatchNorm1d does: dummy nodes would count',
            'Use layers that look at each node by itself, such as nn.LayerNorm, or leave out pad=')
 
+def _training_labels(model, loader, settings):
+    "The loader, and the labels of its clusters; None where they are not known, or not needed."
+    _check_loader(loader)
+    if not isinstance(loader, ClusterLoader): return loader, None
+    if isinstance(settings.task, LinkTask):
+        _check_clusters(model, loader.cluster_data, ['x'])
+        return loader, None
+    _check_clusters(model, loader.cluster_data, ['x', 'y', 'train_mask'])
+    loader = loader.with_split(settings.split)
+    labels = labels_of(loader.cluster_data)
+    _check_training_nodes(loader.cluster_data, labels)
+    return loader, labels
+
 def _prepare(model, loader, data, settings, device, ranks, stack):
     "Check everything that `fit` is given, and make the run; what it keeps open, `stack` closes."
     _check_model(model)
-    num_classes, found_labels = _check_loader(model, loader)
-    _note_names(model, found_labels)
+    if isinstance(data, LinkSplit) and settings.task is None:
+        settings.task = task_for(data, settings.loss, settings.metric)
+    loader, trained = _training_labels(model, loader, settings)
+    _note_names(model, labels_of(getattr(loader, 'cluster_data', None)))
     labels = None
-    if data is not None:
-        data, labels = graph_and_labels(model, data)
-        check_fits(model, data.num_features, count_classes(labels))
-    _check_patience(settings, labels)
+    if data is not None: data, labels = graph_and_labels(model, data, settings.split)
+    known_labels = labels if trained is None else trained
+    task = _choose_task(loader, known_labels, settings)
+    if isinstance(loader, ClusterLoader): check_fits(model, loader.cluster_data.num_features, task)
+    if data is not None: check_fits(model, data.num_features, task)
+    _check_patience(settings, task, labels)
+    if task.standardize: prepare_model(inner_model(model), _training_targets(loader, known_labels, settings.split))
     found = _device(device, loader)
+    if isinstance(task, LinkTask): loader = task.prepare(loader)
     loader = deal(loader, ranks)
     if type(loader) is ClusterLoader and loader.device is None and found.type == 'cuda': loader = loader.moved_to(found)
     if type(loader) is ClusterLoader: loader = loader.for_model(model)      # others may change their batches
-    _initialise(model.to(found), loader, found)
+    _initialise(model.to(found), loader, found, settings)
+    if isinstance(task.loss, nn.Module): task.loss.to(found)
     _check_padding(model, loader, found)
     histories = _histories(model, loader, settings, found, ranks, stack)
     if histories is not None: loader = loader.made_by(histories.batches)
-    run = _start(model, loader, data, labels, num_classes, settings, found, ranks)
+    run = _start(model, loader, data, labels, trained, task, settings, found, ranks)
     run.histories = histories
-    if histories is not None:
-        run.mean_weight = batch_weight(labels_of(loader.cluster_data), run.class_weight)[0] / len(loader)
+    if histories is not None: run.mean_weight = task.mean_weight(trained, run.class_weight, len(loader))
     if settings.memory is not None or not isinstance(data, Data | None): check_budget(run, settings.memory)
     return run
 
@@ -242,7 +297,7 @@ def _seeded(run):
 def fit(
     model:nn.Module, # maps `(x, edge_index)`, or `(x, adj_t)` if it has `takes_adj_t`, to logits
     loader:Iterable, # batches, for instance a ClusterLoader
-    data:Data|Any|None=None, # the whole graph, for evaluation: a `Data` or a ClusterStore; None: none
+    data:Data|Any|None=None, # the whole graph, to evaluate on: a `Data` or a ClusterStore; a LinkSplit; None: none
     epochs:int=50, # passes over the loader
     lr:float=.01, # learning rate of Adam
     weight_decay:float=0., # L2 penalty of Adam
@@ -256,7 +311,10 @@ def fit(
     *, schedule:str|Callable='constant', # of the learning rate after the warm-up: see learning_rates
     clip:float|None=None, # largest norm of the gradient
     class_weight:str|Tensor|np.ndarray|list|None=None, # `'balanced'`, or numbers [num_classes]: see class_weights
-    metric:str|None=None, # what is scored: see score
+    metric:str|Callable|None=None, # what is scored: the name of one of `METRICS`, a function or a torchmetric, see Task
+    loss:Callable|None=None, # `(outputs [m, k], y [m, ...])` -> scalar, instead of the usual one: see task_of
+    task:Any=None, # loss, metric and direction in one, see Task and LinkTask; default: by the labels
+    split:int|None=None, # which of several splits, where masks are [num_nodes, k]
     patience:int|None=None, # stop after so many evaluations without a better validation score
     restore_best:bool=True, # end with the weights that scored best on the validation nodes?
     checkpoint:str|Path|None=None, # a file for the run's state, written every `checkpoint_every` epochs and at the end
@@ -274,7 +332,8 @@ def fit(
             settings = Settings(
                 epochs=epochs, lr=lr, weight_decay=weight_decay, warmup=warmup, optimizer=optimizer,
                 eval_every=eval_every, seed=seed, precision=precision, schedule=schedule, clip=clip,
-                class_weight=class_weight, metric=metric, patience=patience, restore_best=restore_best,
+                class_weight=class_weight, metric=metric, loss=loss, task=task, split=split, patience=patience,
+                restore_best=restore_best,
                 checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume, callbacks=callbacks,
                 memory=memory, history=history, history_precision=history_precision)
             run = _prepare(model, loader, data, settings, device, ranks, stack)
@@ -294,7 +353,7 @@ def training_graph(
     data:Data, # with `train_mask`
 ) -> Data: # the nodes of `train_mask` and the edges among them; `n_id` [num_training_nodes]: their numbers in `data`
     "The subgraph of the training nodes. Raises `ValueError` if there are none."
-    data = as_graph(data, needs=('edge_index', 'train_mask'))
+    data = choose_split(as_graph(data, needs=('edge_index', 'train_mask')))
     mask = data.train_mask.cpu()
     if not mask.any(): refuse('train_mask has no node to train on', 'Set data.train_mask, a boolean for each node')
     nodes, x, data = mask.nonzero().view(-1), data.get('x'), copy.copy(data)
