@@ -13,7 +13,7 @@ _MODULES = dict(
     datasets=['load_dataset', 'graph_stats', 'planted_partition'], load=['load_graph'],
     partition=['partition_graph', 'Partition'], batching=['ClusterData'], loader=['ClusterLoader'],
     store=['ClusterStore'], source=['GraphStream'], model=['GCN'],
-    tasks=['Task'], link_split=['LinkSplit', 'MLPDecoder', 'link_split'], link_task=['LinkTask', 'top_links'],
+    tasks=['Task'], link_pairs=['LinkSplit', 'MLPDecoder', 'link_split'], link_task=['LinkTask', 'top_links'],
     layerwise=['conv_step'], inference=['predict'], evaluation=['evaluate'], link_evaluation=['evaluate_links'],
     predictions=['prediction_table', 'write_table'], run=['History'], training=['fit'], splits=['fit_splits'])
 _NAMES = {name: module for module, names in _MODULES.items() for name in names}
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cluster_gcn_nb.inference import predict
     from cluster_gcn_nb.layerwise import conv_step
     from cluster_gcn_nb.link_evaluation import evaluate_links
-    from cluster_gcn_nb.link_split import LinkSplit, MLPDecoder, link_split
+    from cluster_gcn_nb.link_pairs import LinkSplit, MLPDecoder, link_split
     from cluster_gcn_nb.link_task import LinkTask, top_links
     from cluster_gcn_nb.model import GCN
     from cluster_gcn_nb.partition import Partition, partition_graph

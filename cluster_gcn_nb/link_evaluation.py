@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from .core import refuse
 from .inference import predict
-from .link_split import LinkScores, LinkSplit
+from .link_pairs import LinkScores, LinkSplit
 from .link_task import decoder_of, pair_scores
 
 # %% ../nbs/65_link_evaluation.ipynb #evaluate

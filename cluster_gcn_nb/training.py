@@ -33,7 +33,7 @@ from .run import History, Run, Settings, checked_batches, learning_rates, length
 from .sparse import from_scipy, scipy_csr
 from .device import pick_device
 from .step import check_edge_fields, check_fits, inner_model, labels_of, model_logits, with_adj_t
-from .link_split import LinkSplit
+from .link_pairs import LinkSplit
 from .link_task import LinkTask
 from .tasks import Task, check_labels, class_weights, name_of, prepare_model, task_of_batch
 
