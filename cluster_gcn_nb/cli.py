@@ -100,6 +100,7 @@ def train_run(
     parts, task = data.num_parts if is_store else config['num_parts'], task_name(data, config)
     settings = settings_for(config['graph'], data.num_nodes, parts, task)
     config |= {key: value for key, value in settings.items() if config[key] is None}
+    config['layer_norm'] = config['layer_norm'] or settings.get('layer_norm', False)
     of_links = task == 'links'
     if config['history'] is None: config['history'] = 'none' if is_store or of_links or launched() else 'forward'
     learnt = (links_to_learn if of_links else labels_to_learn)(data, config)
@@ -219,7 +220,7 @@ def cluster_gcn_train(
     num_layers:int=2, # graph convolutions
     dropout:float=None, # share of hidden activations dropped in training
     diag_lambda:float=1., # weight of the diagonal for row+diag
-    layer_norm:bool=None, # normalise hidden activations?
+    layer_norm:bool=False, # normalise hidden activations? (for links, in any case)
     residual:bool=False, # add what enters a hidden layer to what leaves it?
     lr:float=.01, # learning rate
     schedule:str='constant', # of the learning rate: constant, linear or cosine
