@@ -59,8 +59,10 @@ def tf_idf(
 ) -> np.ndarray: # [num_nodes, num_words] float32, rows of Euclidean length 1 (0 where a node has no word)
     "Term frequency times inverse document frequency, rows normalised."
     df = np.maximum((counts > 0).sum(0), 1)
-    x = counts.astype(np.float32) * np.log(len(counts) / df).astype(np.float32)
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    x = counts.astype(np.float32)
+    x *= np.log(len(counts) / df).astype(np.float32)
+    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    return x
 
 # %% ../nbs/19_datasets.ipynb #names
 class Names:

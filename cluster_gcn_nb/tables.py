@@ -97,6 +97,7 @@ class Database(Patched):
         beside:str|Path|None=None, # a path on the disk that is to be used
     ):
         self.memory, self.beside = memory, beside
+        self.num_views = 0                                  # each table has a view of its own
         self.sources:dict[str, str] = {}                    # for the messages of errors
 
     def __enter__(self):
@@ -464,7 +465,8 @@ def table(self:Database,
     names:Collection[str]=(), # of columns, as far as the user has said them
 ) -> Table:
     "A view of a table. Raises `ValueError`, `TypeError`, or `FileNotFoundError`."
-    view = f'v{len(self.rows("SHOW TABLES"))}'
+    view = f'v{self.num_views}'
+    self.num_views += 1
     module, notes, is_text = type(given).__module__.split('.')[0].lstrip('_'), [], False
     name = str(given) if isinstance(given, (str, Path)) else f'the table of {what}'
     if isinstance(given, (str, Path)):
