@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'spelled', 'console_command', 'check_free', 'train_run',
-           'labels_to_learn', 'links_to_learn', 'report', 'train_one', 'train_splits', 'cluster_gcn_train', 'finish',
-           'say_links', 'cluster_gcn_predict', 'stats_of_file', 'cluster_gcn_stats', 'cluster_gcn_partition',
+           'task_name', 'labels_to_learn', 'links_to_learn', 'report', 'train_one', 'train_splits', 'cluster_gcn_train',
+           'finish', 'say_links', 'cluster_gcn_predict', 'stats_of_file', 'cluster_gcn_stats', 'cluster_gcn_partition',
            'named_command']
 
 # %% ../nbs/83_cli.ipynb #imports
@@ -66,7 +66,8 @@ def console_command(f:Any):
     return f
 
 # %% ../nbs/83_cli.ipynb #free
-RUN_FILES = 'model.npz', 'checkpoint', 'config.json', 'history.json', 'curves.png', 'predictions.csv', 'scores.json', 'store'
+RUN_FILES = (
+    'model.npz', 'checkpoint', 'config.json', 'history.json', 'curves.png', 'predictions.csv', 'scores.json', 'store')
 PARTITION_FILES = 'assignment.csv', 'partition.npz', 'report.md', 'links.png', 'sizes.png', 'edges_kept.png'
 
 def check_free(
@@ -96,16 +97,18 @@ def train_run(
     is_store = hasattr(data, 'in_edges')
     if is_store and config['num_parts'] not in (None, data.num_parts):
         raise ValueError(f"num_parts={config['num_parts']}, but the store {data.path} has {data.num_parts} clusters")
-    of_links = config['task'] == 'links'
-    settings = settings_for(config['graph'], data.num_nodes, data.num_parts if is_store else config['num_parts'])
+    parts, task = data.num_parts if is_store else config['num_parts'], task_name(data, config)
+    settings = settings_for(config['graph'], data.num_nodes, parts, task)
     config |= {key: value for key, value in settings.items() if config[key] is None}
+    config['layer_norm'] = config['layer_norm'] or settings.get('layer_norm', False)
+    of_links = task == 'links'
     if config['history'] is None: config['history'] = 'none' if is_store or of_links or launched() else 'forward'
     learnt = (links_to_learn if of_links else labels_to_learn)(data, config)
     config['checksums'] = graph_checksums(data, config)
     if resume: check_unchanged(str(folder), config['checksums'])
     graph = data
     if of_links:
-        from cluster_gcn_nb.link_split import link_split
+        from cluster_gcn_nb.link_pairs import link_split
         data = link_split(graph, seed=config['seed'])
         graph = data.graph
         say(data)
@@ -127,6 +130,14 @@ def train_run(
     history = fit(model, loader, data, callbacks=[begun, report], **options, **keep)
     return model, data, history
 
+def task_name(data:Any, config:dict) -> str: # 'classification', 'regression' or 'links'
+    "What the model is for: as the user says, or by the labels."
+    from cluster_gcn_nb.graphs import label_kind
+    from cluster_gcn_nb.step import labels_of
+    y = labels_of(data).get('y')
+    if config['task'] is not None or y is None: return config['task'] or 'classification'
+    return 'regression' if label_kind(y) == 'numbers' else 'classification'
+
 def labels_to_learn(data:Any, config:dict) -> dict: # of learnt_from
     "Check that there are labels to learn, note the task, and print what the graph is."
     from cluster_gcn_nb.datasets import count_classes
@@ -136,10 +147,11 @@ def labels_to_learn(data:Any, config:dict) -> dict: # of learnt_from
     check_task(labels, data.num_features, config)
     if config['nodes']: config['label'] = labels.get('label_name')
     classes = count_classes(labels)
-    if config['task'] is None: config['task'] = 'classification' if classes else 'regression'
+    config['task'] = task_name(data, config)
     numbers = 1 if labels.y.ndim == 1 else labels.y.shape[1]
     what = f'{classes} classes' if classes else f"{numbers} number{'s' if numbers > 1 else ''} to predict"
-    say(f"{config['graph']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, {data.num_features:,} features, {what}")
+    say(f"{config['graph']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, "
+        f'{data.num_features:,} features, {what}')
     return learnt_from(labels, data.num_features, classes or numbers)
 
 def links_to_learn(data:Any, config:dict) -> dict: # of learnt_from
@@ -199,16 +211,16 @@ def train_splits(config:dict, out:str|None, resume:bool, overwrite:bool):
 def cluster_gcn_train(
     graph:str='Debian', # comes first: a dataset (Debian, Cora, ogbn-arxiv, ...), a file or table, a store's folder
     root:str=None, # folder with the files of datasets (default: $CLUSTER_GCN_DATA, or a cache folder)
-    num_parts:int=None, # clusters to cut the graph into (this and the next defaults: by the graph)
+    num_parts:int=None, # clusters to cut the graph into (this and the next defaults: by the graph and the task)
     batch_size:int=None, # clusters in a batch (of each process, under torchrun)
     hidden:int=None, # width of the hidden layers
     epochs:int=None, # passes over the graph
     weight_decay:float=None, # L2 penalty
     norm:str=None, # propagation: sym, row, row+identity or row+diag
     num_layers:int=2, # graph convolutions
-    dropout:float=.5, # share of hidden activations dropped in training
+    dropout:float=None, # share of hidden activations dropped in training
     diag_lambda:float=1., # weight of the diagonal for row+diag
-    layer_norm:bool=False, # normalise hidden activations?
+    layer_norm:bool=False, # normalise hidden activations? (for links, in any case)
     residual:bool=False, # add what enters a hidden layer to what leaves it?
     lr:float=.01, # learning rate
     schedule:str='constant', # of the learning rate: constant, linear or cosine
@@ -235,7 +247,8 @@ def cluster_gcn_train(
         if resume and not out: raise ValueError('--resume needs --out, the folder of the run')
         if resume and overwrite: raise ValueError('--resume goes on, and --overwrite begins again: give one of them')
         config = options | all_options(kwargs) | dict(graph=graph_name(graph))
-        if config['task'] == 'links' and config['split']: raise ValueError('--split is of nodes: leave it out for links')
+        if config['task'] == 'links' and config['split']:
+            raise ValueError('--split is of nodes: leave it out for links')
         if config['split'] == 'all' and not config['nodes']: train_splits(config, out, resume, overwrite)
         else: train_one(config, out, resume, overwrite)
 
@@ -268,7 +281,7 @@ def cluster_gcn_predict(
     out:str='predictions.csv', # file for the predictions: .csv or .parquet
     overwrite:bool=False, # may it take the place of a file that is there?
     all_probabilities:bool=False, # one column for each class?
-    embeddings:bool=False, # columns h0, h1, ... with the last hidden layer? Of links, with the vectors that are compared
+    embeddings:bool=False, # columns h0, h1, ... with the last hidden layer? Of links: the vectors that are compared
     top:int=None, # of a run that has learnt links: so many of the most likely missing links of each node
     of:str=None, # ids of the nodes for top, with commas between, as in CSV (default: all)
     root:str=None, # folder with the files of datasets (default: $CLUSTER_GCN_DATA, or a cache folder)

@@ -15,7 +15,7 @@ from .core import MASKS, refuse
 from .datasets import count_classes
 from .graphs import as_graph, choose_split
 from .inference import Prediction
-from .link_split import LinkSplit
+from .link_pairs import LinkSplit
 from .link_task import LinkTask
 from .metrics import Scores, per_output
 from .ranks import join

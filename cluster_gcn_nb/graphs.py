@@ -448,7 +448,9 @@ def check_split(
 ) -> int|None:
     "A split by its number. Raises `ValueError`, or `TypeError` for what is no number."
     if split is None:
-        if count > 1: refuse(f'the graph has {count} splits', 'Choose one: split=0, or take all of them by fit_splits')
+        if count > 1:
+            advice = 'Choose a column of train_mask, val_mask and test_mask by split=0, or all by fit_splits'
+            refuse(f'the graph has {count} splits', advice)
         return None
     if isinstance(split, bool) or not isinstance(split, (int, np.integer)):
         refuse(f'split={split!r} is no number', 'Splits are numbered from 0', TypeError)

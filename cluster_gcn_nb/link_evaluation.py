@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from .core import refuse
 from .inference import predict
-from .link_split import LinkScores, LinkSplit
+from .link_pairs import LinkScores, LinkSplit
 from .link_task import decoder_of, pair_scores
 
 # %% ../nbs/65_link_evaluation.ipynb #evaluate
@@ -34,9 +34,9 @@ def evaluate_links(
 ) -> LinkEvaluation:
     "Exact scores of the links of each part. Raises `ValueError` as predict does."
     if graph is None: graph = split.graph
-    found, edges = (graph.num_nodes, graph.num_edges), (split.graph.num_nodes, split.graph.num_edges)
-    if found != edges:
-        refuse(f'the graph has {found[0]:,} nodes and {found[1]:,} edges, and split.graph {edges[0]:,} and {edges[1]:,}',
+    size, wanted = ((g.num_nodes, g.num_edges) for g in (graph, split.graph))
+    if size != wanted:
+        refuse(f'the graph has {size[0]} nodes and {size[1]} edges, and split.graph {wanted[0]} and {wanted[1]}',
                'Give split.graph, from which links have been taken out')
     table = predict(model, graph, memory=memory, out=out, device=device, **options)
     decoder = decoder_of(model)

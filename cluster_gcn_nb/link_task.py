@@ -17,7 +17,7 @@ from torch.utils.data import SequentialSampler
 from torch_geometric.data import Data
 from .core import refuse
 from .graphs import as_graph, as_numbers
-from .link_split import (DotProduct, LINK_METRICS, LinkSplit, count_pairs, is_in, link_keys, link_scores,
+from .link_pairs import (DotProduct, LINK_METRICS, LinkSplit, count_pairs, is_in, link_keys, link_scores,
                                        pair_keys, pairs_of)
 from .links import places_of
 from .metrics import Scores
@@ -279,7 +279,7 @@ def top_links(
     nodes:Any, # [a] integers, each once
     k:int=20, # links for each node
     block:int=2**16, # pairs that are scored at once
-) -> dict: # `node`, `other` [n] int64 and `probability` [n] float32; for each node up to k others, the best first
+) -> dict: # `node`, `other` [n] int64, `score` (the logit) and `probability` [n] float32; of each node the best first
     "The most likely missing links of some nodes."
     nodes = _checked_nodes(nodes, graph.num_nodes)
     decoder, columns = decoder_of(model), []
@@ -287,9 +287,10 @@ def top_links(
         for some in nodes.split(64):
             scores, others = _best(decoder, table, known_links(graph, some), some, k, max(block // 64, 1))
             found = scores > -torch.inf
-            columns.append((some[:, None].expand_as(others)[found], others[found], scores[found].sigmoid()))
-    parts = [torch.cat(column).numpy() for column in zip(*columns)] or [np.zeros(0)] * 3
-    return dict(zip(('node', 'other', 'probability'), parts))
+            best = scores[found]
+            columns.append((some[:, None].expand_as(others)[found], others[found], best, best.sigmoid()))
+    parts = [torch.cat(column).numpy() for column in zip(*columns)] or [np.zeros(0)] * 4
+    return dict(zip(('node', 'other', 'score', 'probability'), parts))
 
 def _best(decoder, table, known, nodes, k, step):
     "The highest scores of these nodes with others, and the others: [a, k] each; -inf where there are too few."

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['buffers', 'SLACK', 'parse_memory', 'show_memory', 'process_status', 'most_memory', 'own_memory', 'tree_memory',
-           'Buffers', 'give_back', 'OwnMemory', 'as_tensor', 'map_private', 'map_zeros', 'BlockSizes']
+           'Buffers', 'give_back', 'OwnMemory', 'as_tensor', 'numpy_dtype', 'map_private', 'map_zeros', 'BlockSizes']
 
 # %% ../nbs/01_memory.ipynb #imports
 import ctypes, math, mmap, re, sys, threading, time, warnings, weakref
@@ -170,6 +170,10 @@ def as_tensor(
         return torch.from_numpy(array)
 
 as_tensor(np.frombuffer(b'\0', np.uint8))          # torch warns once per process: here, where the warning is dropped
+
+def numpy_dtype(dtype:torch.dtype) -> np.dtype:
+    "The same type of numbers in numpy."
+    return torch.empty(0, dtype=dtype).numpy().dtype
 
 # %% ../nbs/01_memory.ipynb #private
 def map_private(

@@ -300,10 +300,9 @@ def refresh(self:Run, batch:Data):
 def known_examples(self:Run, batch:Data) -> Examples|None:
     "What the loss of a batch on a device is a mean over, without a look at it. None if the CPU does not know."
     if not self.looks_later or not (self.counts_alike or self.cluster_weights is not None): return None
-    nodes = batch.train_nodes
-    if self.cluster_weights is None: weight = float(len(nodes))
-    else: weight = float(self.cluster_weights[batch.clusters].sum())
-    return Examples(weight, nodes, batch.y.index_select(0, nodes))
+    nodes, weights = batch.train_nodes, self.cluster_weights
+    weight = len(nodes) if weights is None else weights[batch.clusters].sum()
+    return Examples(float(weight), nodes, batch.y.index_select(0, nodes))
 
 @patch
 def take_step(self:Run, batch:Data, number:int) -> tuple:

@@ -31,7 +31,7 @@ from .ranks import is_main_process, join, progress_bar
 from .device import launched
 from .step import check_feature_names, check_fits, inner_model, labels_of, predict_logits
 from .link_evaluation import evaluate_links
-from .link_split import LinkSplit, MLPDecoder
+from .link_pairs import LinkSplit, MLPDecoder
 from .link_task import top_links
 from .tasks import TargetScale
 
@@ -183,8 +183,17 @@ def settings_for(
     name:str, # of the graph
     num_nodes:int, # of the graph
     num_parts:int|None=None, # clusters that it has or shall have
+    task:str|None=None, # 'regression' or 'links', if it is no classification
 ) -> dict: # of options
     "Those of a dataset. For other graphs, clusters of 300 nodes, an eighth of them in a batch, at most 10,000 nodes."
+    found = _settings_of(name, num_nodes, num_parts)
+    if task == 'regression': return found | dict(norm='row', dropout=.5)
+    if task != 'links': return found | dict(dropout=.5)
+    epochs = min(max(1_000_000 // num_nodes, 20), 100)
+    return found | dict(hidden=128, epochs=epochs, weight_decay=0., norm='sym', dropout=.3, layer_norm=True)
+
+def _settings_of(name, num_nodes, num_parts):
+    "Those for a classification."
     if name in SETTINGS: return SETTINGS[name]
     parts = num_parts or min(max(num_nodes // 300, 16), num_nodes)
     batch_size = min(parts / 8, 10_000 * parts / num_nodes)
@@ -373,7 +382,7 @@ def predict_links(
     ids:list|None=None, # of the nodes; None: all
     device:str|torch.device='cpu', # where to compute
     memory:int|str|None=None, # budget of the process: see predict
-) -> dict: # columns by name: node, other and probability; the best first for each node
+) -> dict: # columns by name: node, other, score and probability, see top_links; the best first for each node
     "The most likely missing links of some nodes of a graph, by the user's ids."
     model, config = load_run(folder)
     if config['kind'] != 'links': refuse(f'the run in {folder} has learnt {config["kind"]}, not links', 'Leave out top')
@@ -388,9 +397,10 @@ def predict_links(
         for some in nodes.split(1024):
             parts.append(top_links(model, vectors, graph, some, top))
             bar.update(len(some))
-    node, other, probability = (np.concatenate([part[key] for part in parts]) for key in parts[0])
-    columns = {'other': [names[i] for i in other.tolist()], 'probability': probability.astype(np.float64).round(4)}
-    return {id_name(labels, list(columns)): [names[i] for i in node.tolist()]} | columns
+    found:dict = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    node, found['other'] = ([names[i] for i in found[key].tolist()] for key in ('node', 'other'))
+    for key in ('score', 'probability'): found[key] = found[key].astype(np.float64).round(4)
+    return {id_name(labels, ['other', 'score', 'probability']): node} | {k: v for k, v in found.items() if k != 'node'}
 
 # %% ../nbs/80_runs.ipynb #report
 def write_assignment(

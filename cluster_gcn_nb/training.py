@@ -26,13 +26,14 @@ from .datasets import count_classes
 from .evaluation import graph_and_labels, task_for
 from .graphs import as_graph, choose_split
 from .histories import Histories
+from .layerwise import warn_unless_steps
 from .ranks import join, progress_bar
 from .resident import training_weights
 from .run import History, Run, Settings, checked_batches, learning_rates, length_of, recipe
 from .sparse import from_scipy, scipy_csr
 from .device import pick_device
 from .step import check_edge_fields, check_fits, inner_model, labels_of, model_logits, with_adj_t
-from .link_split import LinkSplit
+from .link_pairs import LinkSplit
 from .link_task import LinkTask
 from .tasks import Task, check_labels, class_weights, name_of, prepare_model, task_of_batch
 
@@ -239,6 +240,7 @@ def _prepare(model, loader, data, settings, device, ranks, stack):
     run.histories = histories
     if histories is not None: run.mean_weight = task.mean_weight(trained, run.class_weight, len(loader))
     if settings.memory is not None or not isinstance(data, Data | None): check_budget(run, settings.memory)
+    elif ranks.rank == 0: warn_unless_steps(model, data if trained is None else loader.cluster_data)
     return run
 
 # %% ../nbs/72_training.ipynb #train-loop
