@@ -65,7 +65,7 @@ def try_step(
             with torch.autocast(run.device.type, torch.bfloat16, enabled=half):
                 outputs = run.logits(batch)
             examples = examples_on(run.task.trial_examples(batch), run.device)
-            run.task.mean_loss(inner_model(model), outputs.float(), examples).backward()
+            run.task.mean_loss(inner_model(model), outputs.float(), examples, run.class_weight).backward()
     finally:
         for p, grad in grads: p.grad = grad
         with torch.no_grad():

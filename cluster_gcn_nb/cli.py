@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'spelled', 'console_command', 'check_free', 'train_run',
-           'task_name', 'labels_to_learn', 'links_to_learn', 'report', 'train_one', 'train_splits', 'cluster_gcn_train',
-           'finish', 'say_links', 'cluster_gcn_predict', 'stats_of_file', 'cluster_gcn_stats', 'cluster_gcn_partition',
-           'named_command']
+           'task_name', 'labels_to_learn', 'links_to_learn', 'report', 'train_one', 'train_splits', 'write_splits',
+           'cluster_gcn_train', 'finish', 'say_links', 'cluster_gcn_predict', 'stats_of_file', 'cluster_gcn_stats',
+           'cluster_gcn_partition', 'named_command']
 
 # %% ../nbs/83_cli.ipynb #imports
 import csv, os, sys
@@ -124,7 +124,7 @@ def train_run(
         if folder and not resume and run.epoch == 1:
             for path in (folder/'checkpoint', *folder.glob('checkpoint.*.tables')): path.unlink(missing_ok=True)
             save_config(folder, config | learnt)
-    names = 'epochs', 'lr', 'weight_decay', 'device', 'seed', 'schedule', 'patience', 'memory'
+    names = 'epochs', 'lr', 'weight_decay', 'device', 'seed', 'schedule', 'patience', 'memory', 'metric'
     options:dict = {name: config[name] for name in names}
     if config['history'] != 'none': options |= dict(history=config['history'], checkpoint_every=5)   # of tables, too
     history = fit(model, loader, data, callbacks=[begun, report], **options, **keep)
@@ -168,7 +168,8 @@ def report(run:Any):
     "Every tenth epoch a line, for those who see no progress bar."
     record = run.history[-1]
     if run.epoch % 10: return
-    scores = ', '.join(f'{k} {record[k]:.4f}' for k in ('loss', 'train', 'val', 'test'))
+    from cluster_gcn_nb.metrics import shown
+    scores = ', '.join(f'{k} {shown(record[k])}' for k in ('loss', 'train', 'val', 'test'))
     print(f'epoch {run.epoch:3}: {scores}', flush=True)
 
 # %% ../nbs/83_cli.ipynb #one
@@ -204,6 +205,13 @@ def train_splits(config:dict, out:str|None, resume:bool, overwrite:bool):
         folder = folders[i] if out else None
         found.append(train_one(config | dict(split=str(i)), folder, begun, overwrite or resume))
     say(found)
+    if out: on_main(lambda: write_splits(Path(out)/'splits.csv', found))
+
+def write_splits(path:Path, found:Any):
+    "A row for each split: its best epoch, and the scores there."
+    from cluster_gcn_nb.predictions import write_table
+    parts = dict(zip(('train', 'val', 'test'), found.scores.T))
+    write_table(path, dict(split=range(len(found)), epoch=[r['epoch'] for r in found.records()], **parts))
 
 # %% ../nbs/83_cli.ipynb #train
 @console_command
@@ -229,6 +237,7 @@ def cluster_gcn_train(
     memory:str=None, # what the process may have of its own, like '2 GB'
     method:str='metis', # partitioner: metis, kaminpar, streaming or random
     seed:int=0, # of partition, initial weights, shuffling and dropout
+    metric:str=None, # what is scored: accuracy, micro-F1, macro-F1, ROC-AUC; RMSE, MAE, R2; AUC, MRR, Hits@20, ...
     decoder:str='dot', # of links: dot (the product of two nodes' vectors), or mlp (a network on it)
     device:str='auto', # auto, cpu or cuda
     out:str=None, # folder for config, history, curves, model, checkpoint, and predictions or scores of links
@@ -260,7 +269,8 @@ def finish(folder:Path|None, config:dict, model:Any, data:Any, history:Any):
         save_run(folder, config, model, data, history)
         say(f'results are in {folder}')
     if config['task'] == 'links' and history: say_links(model, data, config)
-    def show(r): return ', '.join(f'{k} {r[k]:.4f}' for k in ('train', 'val', 'test'))
+    from cluster_gcn_nb.metrics import shown
+    def show(r): return ', '.join(f'{k} {shown(r[k])}' for k in ('train', 'val', 'test'))
     if history: say(f'{history.score} after {len(history)} epochs: {show(history[-1])}')
     best = history.best
     if best: say(f'best validation in epoch {best["epoch"]}, whose weights are kept: {show(best)}')

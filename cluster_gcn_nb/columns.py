@@ -25,7 +25,7 @@ class Columns:
     weight:str|bool|None=None   # their weights; False: none
     directed:bool=False         # keep the direction of edges instead of making each go both ways?
     id:str|None=None            # of the nodes: their ids
-    label:str|None=None         # their labels: classes by name or number, or numbers to predict
+    label:Any=None              # their labels: classes by name or number, or numbers to predict; False: none
     task:str|None=None          # what labels are for, 'classification' or 'regression'; None: by the labels
     features:Sequence[str]|None=None # numeric columns
     header:bool|None=None       # has a text a line of names? None: see layout_of
@@ -40,7 +40,7 @@ class Columns:
     def __post_init__(self):
         for key in ('src', 'dst', 'id', 'label', 'weight'):
             value = getattr(self, key)
-            is_name = value is None or isinstance(value, str) or (key == 'weight' and value is False)
+            is_name = value is None or isinstance(value, str) or (key in ('label', 'weight') and value is False)
             if not is_name: refuse(f'{key}={value!r} is no name of a column', 'Give it as a text')
         if self.task not in (None, 'classification', 'regression'):
             refuse(f'task={self.task!r} is unknown', "Give 'classification' or 'regression', or leave it out")

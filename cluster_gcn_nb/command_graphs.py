@@ -20,7 +20,7 @@ def is_first() -> bool: # rank 0, or alone? As is_main_process, without the time
 def table_options(
     nodes:str=None, # a table of nodes, where the graph is a table of edges
     id:str=None, # its column of ids (default: by its name, or the first)
-    label:str=None, # its column of labels (default: by its name)
+    label:str=None, # its column of labels, or none (default: by its name)
     task:str=None, # classification or regression (default: by the labels); in training, links needs no labels
     features:str=None, # its columns of features, with commas between, as in CSV (default: all that hold numbers)
     # its column of train, val and test, or shares of the first two, like .5,.25 (default: .6,.2); of a file with
@@ -73,7 +73,8 @@ def load_options(
     if options['header']: options['header'] = options['header'] == 'yes'
     if options['split']: options['split'] = shares(options['split'])
     if options['nodes'] and config.get('seed'): options['seed'] = config['seed']               # of the split
-    if options['weight'] == 'none': options['weight'] = False
+    for name in ('label', 'weight'):
+        if options[name] == 'none': options[name] = False
     if options['task'] == 'links': options['task'] = None                       # labels do not matter
     options = {key: value for key, value in options.items() if value is not None and value != []}
     if not options['directed']: del options['directed']
@@ -131,7 +132,7 @@ def with_known_label(config:dict):
     "The options of tables, without a column of labels that the table of nodes does not have."
     nodes, label = config.get('nodes'), config.get('label')
     if not nodes or label is None or label in columns_of(nodes, config.get('header'), label): return config
-    return config | dict(label=None)
+    return config | dict(label='none')
 
 def other_graph(config:dict, given:dict):
     "The options of a graph that is not the run's: those given; of tables, besides these, those of the run."

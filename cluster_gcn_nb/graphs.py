@@ -453,7 +453,7 @@ def check_split(
             refuse(f'the graph has {count} splits', advice)
         return None
     if isinstance(split, bool) or not isinstance(split, (int, np.integer)):
-        refuse(f'split={split!r} is no number', 'Splits are numbered from 0', TypeError)
+        refuse(f'split={split!r} is no number', 'Splits are numbered from 0; fit_splits takes all', TypeError)
     if count == 1: refuse(f'split={split}, but the graph has one split only', 'Leave it out')
     if not 0 <= split < count:
         refuse(f'split={split}, but the graph has {count} splits', f'They are numbered from 0 to {count - 1}')

@@ -20,8 +20,10 @@ from .graphs import as_graph, as_numbers
 from .link_pairs import (DotProduct, LINK_METRICS, LinkSplit, count_pairs, is_in, link_keys, link_scores,
                                        pair_keys, pairs_of)
 from .links import places_of
+from .loader import ClusterLoader
 from .metrics import Scores
 from .step import evaluating, inner_model
+from .tasks import in_users_unit
 
 # %% ../nbs/46_link_task.ipynb #inclusion
 def inclusion(
@@ -76,7 +78,7 @@ class LinkExamples:
 class LinkTask:
     "Which nodes are linked? What `fit` asks of a task."
     name, kind, higher_is_better = 'links', 'links', True
-    standardize, num_outputs, loss = False, 0, None          # as of a Task
+    standardize, rescale, num_outputs, loss = False, False, 0, None          # as of a Task
     def __init__(self,
         split:LinkSplit,
         negatives:int=1, # drawn for each link of a batch
@@ -102,14 +104,17 @@ class LinkTask:
         loader:Any, # ClusterLoader over clusters of `split.graph`; or a list with the whole graph
     ): # the loader to train with
         "Learn how batches are drawn. Raises `ValueError` if it is another graph, or pairs would never be seen."
-        clusters = getattr(loader, 'cluster_data', None)
-        if clusters is None: return loader
-        self._check_graph(clusters.num_nodes, clusters.num_edges)
+        if not isinstance(loader, ClusterLoader): return loader
+        clusters = loader.cluster_data
+        self.check_graph(clusters.num_nodes, clusters.num_edges)
         self.sizes = np.diff(clusters._ptr)
         _check_deals(loader, len(self.sizes))
         return loader.with_clusters()
 
-    def _check_graph(self, nodes, edges):
+    def check_graph(self,
+        nodes:int, edges:int, # of the graph that messages pass along
+    ):
+        "Raise a `ValueError` unless they are those of `split.graph`."
         graph = self.split.graph
         if (nodes, edges) == (graph.num_nodes, graph.num_edges): return
         refuse(f'batches are of a graph of {nodes:,} nodes and {edges:,} edges, '
@@ -149,7 +154,7 @@ class LinkTask:
         if batch.num_nodes != self.split.graph.num_nodes:
             refuse(f'it is not known how this batch of {batch.num_nodes} nodes was drawn',
                    'Use batches of loader = task.prepare(ClusterLoader(...)), or the whole graph')
-        self._check_graph(batch.num_nodes, _ends(batch).shape[1])
+        self.check_graph(batch.num_nodes, _ends(batch).shape[1])
         return [], batch.num_nodes
 
     def _are_held_out(self, pairs, batch):
@@ -171,6 +176,7 @@ class LinkTask:
         class_weight:None=None, # links have no classes
     ) -> Tensor: # scalar
         "An unbiased estimate of the loss over all pairs of the graph."
+        outputs = in_users_unit(inner_model(model), outputs)
         first, second = (outputs.index_select(0, nodes) for nodes in examples.pairs)
         scores = decoder_of(model)(first, second)
         return F.binary_cross_entropy_with_logits(scores, examples.is_link, examples.pair_weight, reduction='sum')

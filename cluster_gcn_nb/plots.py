@@ -214,7 +214,7 @@ def plot_history(
     is_share = rises and all(0 <= v <= 1 for v in values)
     legend = ('lower right' if rises else 'upper right') if judged else None
     score = score or getattr(history, 'score', 'accuracy')
-    ylim = (0, 1) if is_share else (min(0, *values), 1.05 * max(0, *values))
+    ylim = (0, 1) if is_share else (min([0, *values]), 1.05 * max([1e-9, *values]))
     _dress(ax, f'Learning curve, {len(rows)} epochs', legend, xlabel='epoch', ylabel=score, ylim=ylim)
     twin.spines[['top']].set_visible(False)
     return ax

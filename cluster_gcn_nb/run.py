@@ -22,11 +22,11 @@ from .checkpoint import (
     mixed_seed, numerics, plain, plain_text, random_state, set_random_state, structure, warn_if_moved, weights_id)
 from .core import Patched, atomic_write, refuse
 from .data_parallel import begin_epoch, end_epoch
-from .evaluation import score_graph
+from .evaluation import check_task, score_graph
 from .graphs import as_graph, choose_split
 from .histories import Histories
 from .memory import give_back, own_memory
-from .metrics import Scores
+from .metrics import Scores, shown
 from .prepare import check_whole
 from .ranks import Solo
 from .step import (
@@ -60,7 +60,7 @@ class History(list):
 
     def __repr__(self):
         if not self: return 'History of 0 epochs'
-        def show(r): return ', '.join(f'{k} {r[k]:.4f}' for k in ('loss', *Scores._fields) if k in r)
+        def show(r): return ', '.join(f'{k} {shown(r[k])}' for k in ('loss', *Scores._fields) if k in r)
         end = ' (stopped)' if self.stopped else ''
         if self.interrupted: end = ' (interrupted)'
         lines = [f'History of {len(self)} epochs{end}', f'last: {show(self[-1])}']
@@ -130,8 +130,7 @@ class Settings:
         if self.optimizer is None:
             for name in ('lr', 'weight_decay'): _check_rate(name, getattr(self, name))
         if self.clip is not None and not self.clip > 0: raise ValueError(f'clip={self.clip} should be above 0, or None')
-        if self.task is not None and (self.loss is not None or self.metric is not None):
-            refuse('loss= and metric= are parts of a task', 'Put them into the task, or leave task= out')
+        check_task(self.task, loss=self.loss, metric=self.metric)
         if self.patience is not None and not self.patience >= 1:
             raise ValueError(f'patience={self.patience} should be 1 or more')
         if self.resume and self.checkpoint is None: refuse('resume=True needs a file to go on from', 'Give checkpoint=')

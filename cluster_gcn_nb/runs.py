@@ -162,8 +162,8 @@ def load_run(
     "The model of a run. Raises `FileNotFoundError` if there is none, `ValueError` if it is damaged or does not fit."
     path = Path(folder)/'model.npz'
     if not path.is_file():
-        refuse(f'{folder} is not the folder of a finished run: there is no model.npz', 'Name another one',
-               FileNotFoundError)
+        advice = f'Name one of its splits: {folder}/split0' if (Path(folder)/'split0').is_dir() else 'Name another one'
+        refuse(f'{folder} is not the folder of a finished run: there is no model.npz', advice, FileNotFoundError)
     try: return _read_model(path)
     except Exception as error:
         reason = ' '.join(str(error).split())[:200]
@@ -246,7 +246,7 @@ def clusters_of(
 # %% ../nbs/80_runs.ipynb #same-run
 def resumes(
     folder:str|Path, # of the earlier run
-    config:dict, # of this one; what is None there is taken from the earlier one
+    config:dict, # of this one; what is None or False there is taken from the earlier one
 ):
     "Is there a run to resume? `ValueError` if it has other options (but for epochs, and where it runs)."
     free = ['epochs', 'device', 'root', 'patience', 'memory']
@@ -255,13 +255,13 @@ def resumes(
         if not launched(): raise ValueError(f'there is no run to resume in {folder}')
         print(f'there is no run to resume in {folder} yet: it begins', flush=True)     # a job that torchrun restarts
         return False
-    before = dict(history='none') | read_config(folder)
+    before = dict(history='none', decoder='dot') | read_config(folder)
     if before['history'] != 'none' and join().size > 1:
         refuse(f"the run in {folder} has history={before['history']}, which is for one process",
                'Resume it without torchrun, or begin another run in another --out')
     if 'store' in before: config['store'] = before['store']
     for key, value in config.items():
-        if value is None: config[key] = before.get(key)
+        if value is None or value is False: config[key] = before.get(key, value)         # not given
         if key in free or before.get(key) == config[key]: continue
         raise ValueError(f'the run in {folder} has {key}={before.get(key)}, not {value}; '
                          'give the same options, or another --out')

@@ -14,7 +14,7 @@ from torch import nn
 from torch_geometric.data import Data
 from .core import refuse
 from .graphs import as_graph, num_splits
-from .metrics import Scores
+from .metrics import Scores, shown
 from .training import fit
 
 # %% ../nbs/73_splits.ipynb #scores
@@ -38,7 +38,7 @@ class SplitScores(list):
 
     def rows(self) -> list: # of lists of five texts
         "The rows of the table."
-        def row(name, epoch, scores): return [name, epoch, *(f'{score:.4f}' for score in scores)]
+        def row(name, epoch, scores): return [name, epoch, *map(shown, scores)]
         each = [row(str(i), str(r['epoch']), s) for i, (r, s) in enumerate(zip(self.records(), self.scores))]
         return [*each, row('mean', '', self.mean), row('deviation', '', self.std)]
 
@@ -63,6 +63,10 @@ def fit_splits(
     **options, # of fit
 ) -> SplitScores:
     "Train on each split of a graph in turn. Raises `ValueError` if it has only one."
+    if isinstance(make_model, nn.Module) or not callable(make_model):
+        refuse(f'make_model is a {type(make_model).__name__}, and each split needs a new model',
+               'Give a function that makes one: lambda: GCN(...)', TypeError)
+    if 'split' in options: refuse('fit_splits trains on all splits', 'Use fit(split=...) for one of them')
     data = data if hasattr(data, 'with_split') else as_graph(data)
     count = num_splits(data)
     if count == 1: refuse('the graph has one split only', 'Train on it by fit')

@@ -315,7 +315,9 @@ def no_edge(self:TableGraph, rows:int, unknown:int):
 @patch
 def describe_nodes(self:TableGraph):
     "Decide which columns of the nodes are labels, split and features."
-    label = self.label_name = self.columns.label or named_like(self.nodes, LABELS, [self.id_name])
+    wanted = self.columns.label
+    label = named_like(self.nodes, LABELS, [self.id_name]) if wanted is None else wanted or None
+    self.label_name = label
     names = self.others.get('class_names')
     if label: self.label = choose_labels(self.db, self.nodes, label, self.columns, names)
     elif 'y' not in self.arrays: self.report.append('labels: none (option label)')

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from .core import MASKS, refuse
-from .graphs import as_graph, as_numbers, label_kind
-from .metrics import ERRORS, Scores, check_metric, score
+from .graphs import as_graph, as_numbers, choose_split, label_kind
+from .metrics import ERRORS, METRICS, Scores, check_metric, score
 
 # %% ../nbs/42_tasks.ipynb #node_loss
 def node_loss(
@@ -144,12 +144,19 @@ class Task:
     "What a model is trained for: the loss of its outputs, and the metric by which they are scored."
     name:str                     # for messages, such as 'regression'
     loss:Callable                # (outputs [m, k], y [m, ...]) -> scalar: the mean over m training nodes
-    metric:Callable              # (outputs [n, k], y [n, ...]) -> number, or an object of torchmetrics
-    metric_name:str              # for history and plots
-    higher_is_better:bool=True   # is a higher value of the metric better?
+    metric:str|Callable          # one of `METRICS`; (outputs [n, k], y [n, ...]) -> number; or a metric of torchmetrics
+    metric_name:str=''           # for history and plots; default: the metric's own
+    higher_is_better:bool=True   # is a higher value of the metric better? One of `METRICS` knows by itself
     standardize:bool=False       # train on float targets with mean 0 and deviation 1? See TargetScale
+    rescale:bool=False           # the same, but the loss is given outputs and targets in the user's unit?
     num_outputs:int=0            # of the model for each node; more are allowed for classes; 0: any number
     kind:str=''                  # of the labels, 'classes', 'sets' or 'numbers', if it matters
+
+    def __post_init__(self):
+        known = {}
+        if isinstance(self.metric, str): known = _usual_metric(self.metric, self.kind or _kind_of(self.metric))
+        elif not self.metric_name: known = dict(metric_name=name_of(self.metric))                   # of a function
+        for name, value in known.items(): object.__setattr__(self, name, value)             # frozen for others
 
     @property
     def identity(self) -> Any: # None: of the usual one
@@ -161,6 +168,7 @@ class Task:
         class_weight:Tensor|None=None, # [num_classes]: see node_loss
     ) -> Examples:
         "The training nodes of a batch with their labels."
+        if batch.train_mask.ndim > 1: choose_split(batch)                   # raises: there are several
         nodes = batch.train_mask.nonzero().view(-1)
         y = batch.y.index_select(0, nodes)
         weights = self.node_weights(y, class_weight)
@@ -206,6 +214,7 @@ class Task:
         "The mean loss of the training nodes. Raises `ValueError` if the loss fails, or gives no number."
         outputs, y = outputs.index_select(0, examples.nodes), _as_targets(examples.y)
         if self.standardize: y = _scale_of(model).standardized(y)
+        else: outputs = in_users_unit(model, outputs)               # a model that has been trained before
         weight = {} if class_weight is None else dict(class_weight=class_weight)
         mean = _called(self.loss, 'loss', outputs, y, **weight)
         if not isinstance(mean, Tensor) or mean.numel() != 1:
@@ -232,7 +241,10 @@ class Task:
     ) -> float: # NaN for no nodes
         "The metric for some nodes."
         if len(y) == 0: return math.nan
-        return float(_called(_fresh(self.metric), 'metric', outputs, _as_targets(y)))
+        found = _called(_fresh(self.metric), 'metric', outputs, _as_targets(y))
+        try: return float(found)
+        except (TypeError, ValueError, RuntimeError):
+            refuse(f'the metric {name_of(self.metric)} gave a {type(found).__name__}', 'It should give one number')
 
     def check_outputs(self,
         outputs:Tensor, # what a model gave
@@ -251,7 +263,7 @@ class Task:
         wanted, kind = self.num_outputs, self.kind
         if not wanted or width == wanted or (kind == 'classes' and width > wanted): return
         advice = 'Give the model as many outputs'
-        if kind == 'numbers': advice += ', or make y integers (y.long()) if it holds classes'
+        if kind == 'numbers': advice += '; for classes, y should be integers (y.long()); for other outputs, give a Task'
         if kind == 'classes': advice = 'Classes are numbered from 0; give the model as many outputs'
         what = dict(classes='classes', sets='labels', numbers=f'{self._targets} to predict').get(kind, 'outputs wanted')
         refuse(f'the model has {width} outputs for each node, and there are {wanted} {what}', advice)
@@ -274,7 +286,7 @@ def _called(f, what, outputs, y, **options):
                          f'and y {list(y.shape)} {y.dtype}: {reason}') from error
 
 def name_of(
-    f:Callable, # a function or an object that is called
+    f:Any, # a function or an object that is called
 ) -> str:
     "What it is called in messages."
     return getattr(f, '__name__', type(f).__name__)
@@ -298,23 +310,27 @@ def task_of(
 ) -> Task:
     "The task that the labels ask for. Raises `ValueError` for an unknown metric, or a loss that cannot be used."
     kind = label_kind(y)
-    known = dict(kind=kind, num_outputs=_num_outputs(y, kind, num_classes), **_usual_metric(None, kind))
-    if kind == 'numbers': task = Task('regression', mean_squared_error, standardize=True, **known)
-    else: task = Task('classification', node_loss, **known)
-    return changed_task(task, loss, metric)
+    if kind == 'classes': num_outputs = num_classes or (int(y.max()) + 1 if len(y) else 0)
+    else: num_outputs = 1 if y.ndim == 1 else y.shape[1]
+    return changed_task(_usual_task(kind, num_outputs), loss, metric)
+
+def _usual_task(kind, num_outputs):
+    known = dict(kind=kind, num_outputs=num_outputs, metric=check_metric(None, kind))
+    if kind == 'numbers': return Task('regression', mean_squared_error, standardize=True, **known)
+    return Task('classification', node_loss, **known)
 
 def task_of_batch(
     y:Tensor, # labels of a batch, which need not have all classes
     loss:Callable|None=None, metric:str|Callable|None=None, # see task_of
 ) -> Task:
     "The task that the labels of a batch ask for."
-    task = task_of(y, 0, loss, metric)
-    return replace(task, num_outputs=0) if task.kind == 'classes' else task
+    kind = label_kind(y)
+    num_outputs = 0 if kind == 'classes' else y.view(len(y), -1).shape[1]
+    return changed_task(_usual_task(kind, num_outputs), loss, metric)
 
-def _num_outputs(y, kind, num_classes):
-    "Classes, labels, or numbers to predict."
-    if kind == 'classes': return num_classes or (int(y.max()) + 1 if len(y) else 0)
-    return 1 if y.ndim == 1 else y.shape[1]
+def _kind_of(metric):
+    "Of labels with this metric; it is the same for classes and sets, and found by the labels then."
+    return next((kind for kind in ('numbers', 'classes', 'sets') if metric in METRICS[kind]), 'classes')
 
 def _usual_metric(name, kind):
     "A metric by name, as fields of a Task."
@@ -331,7 +347,9 @@ def changed_task(
         if not callable(loss): refuse(f'loss={loss!r:.80} cannot be called', 'Give a function (outputs, y) -> scalar')
         if isinstance(loss, nn.Module) and any(p.requires_grad for p in loss.parameters()):
             refuse(f'the loss {name_of(loss)} has weights, which would not be trained', 'Make them part of the model')
-        task = replace(task, loss=loss, standardize=False, num_outputs=0)
+        is_number = task.kind == 'numbers'
+        task = replace(task, loss=loss, standardize=False, rescale=is_number,
+                       num_outputs=task.num_outputs if is_number else 0)
     if metric is None: return task
     if isinstance(metric, str): return replace(task, **_usual_metric(metric, task.kind))
     if not callable(metric): refuse(f'metric={metric!r:.80} cannot be called', 'Give a function (outputs, y) -> number')

@@ -118,7 +118,7 @@ def _takes_class_weight(loss):
 
 def _training_targets(loader, labels, split):
     "The labels of the training nodes [n, ...]; without `labels`, of the batches of one epoch."
-    if labels is not None: return labels.y[labels.train_mask]
+    if labels is not None and labels.get('train_mask') is not None: return labels.y[labels.train_mask]
     with torch.random.fork_rng([]):
         return torch.cat([batch.y[batch.train_mask] for batch in checked_batches(loader, split=split)])
 
@@ -217,15 +217,16 @@ def _prepare(model, loader, data, settings, device, ranks, stack):
     if isinstance(data, LinkSplit) and settings.task is None:
         settings.task = task_for(data, settings.loss, settings.metric)
     loader, trained = _training_labels(model, loader, settings)
-    _note_names(model, labels_of(getattr(loader, 'cluster_data', None)))
+    _note_names(model, labels_of(loader.cluster_data) if isinstance(loader, ClusterLoader) else None)
     labels = None
-    if data is not None: data, labels = graph_and_labels(model, data, settings.split)
+    if data is not None: data, labels = graph_and_labels(model, data, settings.split, settings.task)
     known_labels = labels if trained is None else trained
     task = _choose_task(loader, known_labels, settings)
     if isinstance(loader, ClusterLoader): check_fits(model, loader.cluster_data.num_features, task)
     if data is not None: check_fits(model, data.num_features, task)
     _check_patience(settings, task, labels)
-    if task.standardize: prepare_model(inner_model(model), _training_targets(loader, known_labels, settings.split))
+    if task.standardize or task.rescale:
+        prepare_model(inner_model(model), _training_targets(loader, known_labels, settings.split))
     found = _device(device, loader)
     if isinstance(task, LinkTask): loader = task.prepare(loader)
     loader = deal(loader, ranks)
