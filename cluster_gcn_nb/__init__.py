@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'partition_graph', 'Partition', 'ClusterData',
            'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream',
-           'prediction_table', 'write_table', 'conv_step', 'Task', 'fit_splits', 'LinkSplit', 'link_split',
+           'prediction_table', 'write_table', 'conv_step', 'Task', 'fit_splits', 'LinkSplit', 'LinkPairs', 'link_split',
            'MLPDecoder', 'LinkTask', 'evaluate_links', 'top_links']
 
 # %% ../nbs/index.ipynb #names
@@ -13,7 +13,8 @@ _MODULES = dict(
     datasets=['load_dataset', 'graph_stats', 'planted_partition'], load=['load_graph'],
     partition=['partition_graph', 'Partition'], batching=['ClusterData'], loader=['ClusterLoader'],
     store=['ClusterStore'], source=['GraphStream'], model=['GCN'],
-    tasks=['Task'], link_pairs=['LinkSplit', 'MLPDecoder', 'link_split'], link_task=['LinkTask', 'top_links'],
+    tasks=['Task'], link_pairs=['LinkPairs', 'LinkSplit', 'MLPDecoder', 'link_split'],
+    link_task=['LinkTask', 'top_links'],
     layerwise=['conv_step'], inference=['predict'], evaluation=['evaluate'], link_evaluation=['evaluate_links'],
     predictions=['prediction_table', 'write_table'], run=['History'], training=['fit'], splits=['fit_splits'])
 _NAMES = {name: module for module, names in _MODULES.items() for name in names}
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from cluster_gcn_nb.inference import predict
     from cluster_gcn_nb.layerwise import conv_step
     from cluster_gcn_nb.link_evaluation import evaluate_links
-    from cluster_gcn_nb.link_pairs import LinkSplit, MLPDecoder, link_split
+    from cluster_gcn_nb.link_pairs import LinkPairs, LinkSplit, MLPDecoder, link_split
     from cluster_gcn_nb.link_task import LinkTask, top_links
     from cluster_gcn_nb.model import GCN
     from cluster_gcn_nb.partition import Partition, partition_graph
@@ -56,5 +57,6 @@ def __dir__(): return sorted({*globals(), *_NAMES})
 # %% ../nbs/index.ipynb #all
 _all_ = ['load_dataset', 'graph_stats', 'planted_partition', 'load_graph', 'partition_graph', 'Partition',
          'ClusterData', 'ClusterLoader', 'GCN', 'fit', 'evaluate', 'History', 'predict', 'ClusterStore', 'GraphStream',
-         'prediction_table', 'write_table', 'conv_step', 'Task', 'fit_splits', 'LinkSplit', 'link_split', 'MLPDecoder',
+         'prediction_table', 'write_table', 'conv_step', 'Task', 'fit_splits', 'LinkSplit', 'LinkPairs', 'link_split',
+         'MLPDecoder',
          'LinkTask', 'evaluate_links', 'top_links']

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'spelled', 'console_command', 'check_free', 'train_run',
            'task_name', 'labels_to_learn', 'links_to_learn', 'report', 'train_one', 'train_splits', 'write_splits',
-           'cluster_gcn_train', 'finish', 'say_links', 'cluster_gcn_predict', 'stats_of_file', 'cluster_gcn_stats',
-           'cluster_gcn_partition', 'named_command']
+           'cluster_gcn_train', 'finish', 'say_links', 'say_share', 'cluster_gcn_predict', 'stats_of_file',
+           'cluster_gcn_stats', 'cluster_gcn_partition', 'named_command']
 
 # %% ../nbs/83_cli.ipynb #imports
 import csv, os, sys
@@ -256,6 +256,7 @@ def cluster_gcn_train(
         if resume and not out: raise ValueError('--resume needs --out, the folder of the run')
         if resume and overwrite: raise ValueError('--resume goes on, and --overwrite begins again: give one of them')
         config = options | all_options(kwargs) | dict(graph=graph_name(graph))
+        if config['task'] != 'links' and decoder != 'dot': raise ValueError('--decoder is for --task links')
         if config['task'] == 'links' and config['split']:
             raise ValueError('--split is of nodes: leave it out for links')
         if config['split'] == 'all' and not config['nodes']: train_splits(config, out, resume, overwrite)
@@ -269,6 +270,7 @@ def finish(folder:Path|None, config:dict, model:Any, data:Any, history:Any):
         save_run(folder, config, model, data, history)
         say(f'results are in {folder}')
     if config['task'] == 'links' and history: say_links(model, data, config)
+    if config['task'] == 'regression' and history: say_share(model, data, config)
     from cluster_gcn_nb.metrics import shown
     def show(r): return ', '.join(f'{k} {shown(r[k])}' for k in ('train', 'val', 'test'))
     if history: say(f'{history.score} after {len(history)} epochs: {show(history[-1])}')
@@ -281,6 +283,11 @@ def say_links(model:Any, split:Any, config:dict):
     from cluster_gcn_nb.link_evaluation import evaluate_links
     found = evaluate_links(model, split, memory=config['memory'], progress=False)
     for part in ('val', 'test'): say(f'links of {part}: {getattr(found, part)}')
+
+def say_share(model:Any, data:Any, config:dict):
+    "Print which share of the variance is explained: whether an error is large depends on the numbers."
+    from cluster_gcn_nb.evaluation import evaluate
+    say(f'R2: {evaluate(model, data, metric="R2", memory=config["memory"])}')
 
 # %% ../nbs/83_cli.ipynb #predict
 @console_command

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from .core import MASKS, refuse
 from .datasets import count_classes
-from .graphs import as_graph, choose_split
+from .graphs import as_graph, choose_split, label_kind
 from .inference import Prediction
 from .link_pairs import LinkSplit
 from .link_task import LinkTask
@@ -87,10 +87,10 @@ def scores_per_output(
     labels:Data, # with `y` and masks
 ) -> list: # of Scores, one for each output
     "Scores of each label of a set, or of each number."
-    if task.metric_name not in METRICS.get(task.kind, METRICS['classes']):
+    kind = label_kind(labels.y)
+    if task.metric_name not in METRICS[kind]:
         refuse(f'per_output=True needs a metric by name, not {task.metric_name}', "Give metric='ROC-AUC', say")
-    if task.kind not in ('sets', 'numbers'):
-        refuse(f'per_output=True is for label sets and numbers, and not for {task.kind}', 'Leave it out')
+    if kind == 'classes': refuse('per_output=True is for label sets and numbers, and not for classes', 'Leave it out')
     y = labels.y[:, None] if labels.y.ndim == 1 else labels.y
     def on(part):
         if labels.get(part) is None: return torch.full((y.shape[1],), torch.nan)

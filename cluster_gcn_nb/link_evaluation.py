@@ -33,6 +33,8 @@ def evaluate_links(
     **options, # more for predict
 ) -> LinkEvaluation:
     "Exact scores of the links of each part. Raises `ValueError` as predict does."
+    if not isinstance(split, LinkSplit):
+        refuse(f'split is a {type(split).__name__}', 'Set links apart: split = link_split(data)', TypeError)
     if graph is None: graph = split.graph
     size, wanted = ((g.num_nodes, g.num_edges) for g in (graph, split.graph))
     if size != wanted:

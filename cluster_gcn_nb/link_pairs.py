@@ -98,6 +98,9 @@ def _no_pairs(): return LinkPairs(*torch.zeros(2, 2, 0, dtype=torch.int64))
 
 def _as_pairs(pairs, num_nodes, name):
     "`LinkPairs` of int64 tensors of the right shapes, in range."
+    if isinstance(pairs, (tuple, list)) and len(pairs) == 2: pairs = LinkPairs(*pairs)
+    if not isinstance(pairs, LinkPairs):
+        refuse(f'{name} is a {type(pairs).__name__}', 'Give LinkPairs(edges, negatives)', TypeError)
     edges, negatives = (torch.as_tensor(value).cpu() for value in (pairs.edges, pairs.negatives))
     shape, m = list(negatives.shape), edges.shape[-1]
     if negatives.ndim not in (2, 3) or shape[0] != 2 or (negatives.ndim == 3 and shape[1] != m):

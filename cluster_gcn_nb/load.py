@@ -20,7 +20,7 @@ from .columns import Columns
 from .core import refuse, temporary_folder
 from .datasets import dataset_name, load_dataset
 from .formats import RawGraph, file_errors, from_matrix, from_networkx, is_networkx, looks_like
-from .graphs import as_graph, choose_split, label_kind
+from .graphs import as_graph, choose_split, is_text, label_kind
 from .memory import own_memory, parse_memory, show_memory
 from .ogb import read_ogb
 from .partition import partition_graph
@@ -116,6 +116,9 @@ def _bytes_in_memory(tables):
 def _for_task(graph, task):
     "A graph whose `y` is numbers for a regression, classes for a classification. Raises `ValueError`."
     Columns(task=task)                                          # is it one of these?
+    if isinstance(graph, Data):
+        if task == 'regression' and is_text(graph.get('y')): refuse('y holds texts', 'Set data.y to numbers')
+        graph = as_graph(graph)
     y = (graph if isinstance(graph, Data) else graph.labels()).get('y')
     if y is None: return graph
     if task == 'regression' and label_kind(y) == 'sets':
@@ -124,6 +127,7 @@ def _for_task(graph, task):
     if is_number == (task == 'regression'): return graph
     if is_number: refuse('y holds numbers, and classes are integers', "Use y.long(), or task='regression'")
     if not isinstance(graph, Data): refuse('y of the store holds classes', 'Write it again, with y.float()')
+    if (y < 0).any(): refuse('y holds negative integers, which may mean unlabelled', 'Use floats, NaN where unknown')
     out = copy.copy(graph)
     out.y = y.float()
     for key in ('num_classes', 'class_names'):

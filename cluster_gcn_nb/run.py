@@ -7,10 +7,11 @@ __all__ = ['SCHEDULES', 'History', 'learning_rates', 'Settings', 'length_of', 'r
            'Run', 'look_at', 'advice']
 
 # %% ../nbs/70_run.ipynb #imports
-import copy, json, math, time
+import copy, functools, json, math, time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 import numpy as np
 import torch
@@ -196,7 +197,10 @@ def recipe(
 def _text(loss):
     "What identifies a loss, see `Task.identity`."
     if loss is None or isinstance(loss, str): return loss
-    return f'{structure(loss, code=True)} {weights_id(loss)}' if isinstance(loss, nn.Module) else plain_text(loss)
+    if isinstance(loss, nn.Module): return f'{structure(loss, code=True)} {weights_id(loss)}'
+    if isinstance(loss, functools.partial): return f'{_text(loss.func)} {plain_text([loss.args, loss.keywords])}'
+    if not isinstance(loss, FunctionType): return plain_text([type(loss), getattr(loss, '__dict__', {})])
+    return plain_text([loss, [cell.cell_contents for cell in loss.__closure__ or ()]])
 
 # %% ../nbs/70_run.ipynb #batches
 def checked_batches(
@@ -319,7 +323,7 @@ def take_step(self:Run, batch:Data, number:int) -> tuple:
             looks=not self.looks_later)
     except FloatingPointError as e:
         raise FloatingPointError(f'{e} in epoch {self.epoch + 1}, batch {number} of {batch.num_nodes:,} nodes: '
-                                 f'{advice(batch)}') from None
+                                 f'{advice(batch, self.task)}') from None
 
 # %% ../nbs/70_run.ipynb #look
 def look_at(
@@ -346,17 +350,22 @@ def check_losses(self:Run, losses:list, dealt:list, before:tuple):
     problem = f'the loss or the gradient is not finite in epoch {self.epoch + 1}, batch {number + 1}'
     if dealt[number] is not None:
         batch = self.loader.collate_fn(dealt[number])
-        problem += f' of {batch.num_nodes:,} nodes: {advice(batch)}'
+        problem += f' of {batch.num_nodes:,} nodes: {advice(batch, self.task)}'
     raise FloatingPointError(problem)
 
 def advice(
     batch:Data, # whose loss or gradient is not finite
+    task:Any=None, # that is trained for
 ) -> str:
     "What to do about it."
     x = batch.get('sparse_x') if batch.x is None else batch.x
     finite = torch.isfinite(x.to_dense().reshape(batch.num_nodes, -1))
     bad = int((~finite).any(1).sum())
     if bad: return f'the features of {bad} of them are NaN or infinite; correct data.x'
+    y = batch.get('y')
+    is_own = task is not None and task.identity is not None
+    if is_own and y is not None and y.is_floating_point() and y.isnan().any():
+        return 'y is NaN where a label is unknown; let the loss leave these out'
     return 'all features are finite; try a lower learning rate (lr=), or clipped gradients (clip=1.)'
 
 # %% ../nbs/70_run.ipynb #train_epoch
