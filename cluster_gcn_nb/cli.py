@@ -211,7 +211,7 @@ def write_splits(path:Path, found:Any):
     "A row for each split: its best epoch, and the scores there."
     from cluster_gcn_nb.predictions import write_table
     parts = dict(zip(('train', 'val', 'test'), found.scores.T))
-    write_table(path, dict(split=range(len(found)), epoch=[r['epoch'] for r in found.records()], **parts))
+    write_table(path, dict(split=range(len(found)), epoch=[r.get('epoch', 0) for r in found.records()], **parts))
 
 # %% ../nbs/83_cli.ipynb #train
 @console_command

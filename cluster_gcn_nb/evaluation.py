@@ -52,7 +52,7 @@ def _graph_of_links(model, data, split, task):
         refuse('data is another LinkSplit than that of the task', 'Give one of them')
     graph = data.graph if isinstance(data, LinkSplit) else data
     if isinstance(graph, Data): graph = as_graph(graph, needs=('x', 'edge_index'), dtype=float_type(model))
-    if task is not None: task.check_graph(graph.num_nodes, graph.num_edges)
+    if not isinstance(data, LinkSplit): task.check_graph(graph)
     check_feature_names(model, graph)
     return graph, links
 

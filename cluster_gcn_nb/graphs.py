@@ -153,6 +153,7 @@ def as_labels(
     if y.ndim == 2 and y.shape[1] == 1 and not y.is_floating_point(): y = y[:, 0]
     if y.ndim > 2:
         refuse(f'y has the shape {_shape(y)}', 'Give a class, a set of labels [num_nodes, k] or numbers for each node')
+    if y.is_floating_point() and y.isinf().any(): refuse('y holds infinite numbers', 'Give NaN where it is unknown')
     if y.ndim == 1: return y.float() if y.is_floating_point() else y.long()
     known = y >= 0
     unknown = (y == -1) | y.isnan() if y.is_floating_point() else ~known

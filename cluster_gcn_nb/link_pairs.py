@@ -7,7 +7,8 @@ __all__ = ['HITS', 'LINK_METRICS', 'pair_keys', 'pairs_of', 'link_keys', 'is_in'
            'LinkSplit', 'without_links', 'link_split', 'DotProduct', 'MLPDecoder', 'LinkScores', 'link_scores']
 
 # %% ../nbs/45_link_pairs.ipynb #imports
-import copy, hashlib, math
+import copy, hashlib, math, warnings, zipfile
+from numbers import Integral, Real
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -127,10 +128,21 @@ class LinkSplit(Patched):
         apart = [pair_keys(pairs[part].edges, graph.num_nodes) for part in ('val', 'test')]
         self.held_out = torch.cat(apart).unique()            # [m] int64 keys, ascending: links of val and test
         self.num_pairs = len(links)                          # links of `graph`, to train on
+        if len(self.held_out) < sum(map(len, apart)):
+            refuse('a link is in val and test, or twice in one of them', 'Give each once, in either direction')
+        self._warn_of_links(links)
         leaks = int(is_in(self.held_out, links).sum())
         if leaks:
             refuse(f'{leaks} links of val and test are edges of the graph: a model would see what it is asked for',
                    'Take them out of the graph, in both directions: without_links(graph, edges)')
+
+    def _warn_of_links(self, links):
+        "Warn of negatives that are no negatives."
+        for part in ('train', 'val', 'test'):
+            pairs = getattr(self, part).negatives
+            keys = pair_keys(pairs, self.graph.num_nodes)
+            wrong = int((is_in(keys, links) | is_in(keys, self.held_out) | (pairs[0] == pairs[1])).sum())
+            if wrong: warnings.warn(f'{wrong} negatives of {part} are links, or join a node to itself', stacklevel=3)
 
     def training_links(self) -> Tensor: # [num_pairs] int64 keys, ascending
         "The links that are trained on: all of `graph`."
@@ -198,9 +210,12 @@ def link_split(
 
 def _count_of(share, total, name):
     "Links that a share, or a number, stands for."
-    count = round(share * total) if isinstance(share, float) else share
-    if share < 0 or (isinstance(share, float) and share >= 1):
-        refuse(f'{name}={share} is no share of the links, and no number of them', 'Give one, such as .1 or 1000')
+    is_number = isinstance(share, Real) and not isinstance(share, bool)
+    is_count = isinstance(share, Integral)
+    if not is_number or not 0 <= share or (share >= 1 and not is_count):
+        refuse(f'{name}={share!r} is no share of the links, and no number of them', 'Give one, such as .1 or 1000')
+    count = int(share) if is_count else round(float(share) * total)
+    if share and not count: refuse(f'{name}={share} of {total} links is none', 'Give a larger share, or 0')
     return count
 
 # %% ../nbs/45_link_pairs.ipynb #save
@@ -223,10 +238,13 @@ def load(cls:LinkSplit,
     graph:Data, # the graph that was split, with or without the links that were set apart
 ) -> LinkSplit:
     "The same split again. Raises `ValueError` if the graph is another one."
-    with np.load(path, allow_pickle=False) as file: arrays = {name: file[name] for name in file.files}
     def part(name):
         return LinkPairs(*(torch.from_numpy(arrays[f'{name}_{key}']) for key in ('edges', 'negatives')))
-    train, val, test = part('train'), part('val'), part('test')
+    try:
+        with np.load(path, allow_pickle=False) as file: arrays = {name: file[name] for name in file.files}
+        train, val, test = part('train'), part('val'), part('test')
+    except (ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile):
+        refuse(f'{path} is damaged, or no split of links', 'Name a file that LinkSplit.save has written')
     graph = as_graph(graph, needs=['edge_index'])
     if graph.num_nodes != int(arrays['num_nodes']):
         refuse(f'the graph has {graph.num_nodes} nodes, and {path} is a split of {int(arrays["num_nodes"])}',

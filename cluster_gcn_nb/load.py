@@ -127,6 +127,7 @@ def _for_task(graph, task):
     if is_number == (task == 'regression'): return graph
     if is_number: refuse('y holds numbers, and classes are integers', "Use y.long(), or task='regression'")
     if not isinstance(graph, Data): refuse('y of the store holds classes', 'Write it again, with y.float()')
+    if graph.get('class_names') is not None: refuse('y holds classes with names', 'Set data.y to numbers')
     if (y < 0).any(): refuse('y holds negative integers, which may mean unlabelled', 'Use floats, NaN where unknown')
     out = copy.copy(graph)
     out.y = y.float()

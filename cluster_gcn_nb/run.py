@@ -187,6 +187,7 @@ def recipe(
         metric=task.metric_name if task is not None and is_scored else None,
         loss=None if task is None else _text(task.identity),
         split=settings.split,
+        lower_is_better=True if task is not None and not task.higher_is_better else None,
         schedule='a function' if callable(settings.schedule) else settings.schedule,
         epochs=None if settings.schedule == 'constant' else settings.epochs,
         model=structure(model),

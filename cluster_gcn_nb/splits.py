@@ -21,7 +21,7 @@ from .training import fit
 class SplitScores(list):
     "The History of each split; scores are those of the epoch that was best on the validation nodes."
     def records(self) -> list: # of one dict for each split: that of its best epoch, or of its last
-        return [history.best or history[-1] for history in self]
+        return [history.best or (history[-1] if history else {}) for history in self]
 
     @property
     def scores(self) -> np.ndarray: # [num_splits, 3] float64: train, val and test; NaN where there is none
@@ -39,7 +39,7 @@ class SplitScores(list):
     def rows(self) -> list: # of lists of five texts
         "The rows of the table."
         def row(name, epoch, scores): return [name, epoch, *map(shown, scores)]
-        each = [row(str(i), str(r['epoch']), s) for i, (r, s) in enumerate(zip(self.records(), self.scores))]
+        each = [row(str(i), str(r.get('epoch', '')), s) for i, (r, s) in enumerate(zip(self.records(), self.scores))]
         return [*each, row('mean', '', self.mean), row('deviation', '', self.std)]
 
     def __repr__(self):

@@ -279,7 +279,7 @@ def _called(f, what, outputs, y, **options):
     "`f(outputs, y)`; where it fails, a `ValueError` says what it was given."
     try: return f(outputs, y, **options)
     except torch.OutOfMemoryError: raise
-    except (RuntimeError, TypeError, AssertionError, IndexError, AttributeError, ValueError) as error:
+    except (RuntimeError, TypeError, AssertionError, LookupError, AttributeError, ValueError) as error:
         if type(error) is ValueError and type(f) is partial: raise          # of ours, which says enough
         reason = str(error).strip().split('\n')[0] or type(error).__name__
         raise ValueError(f'{what} {name_of(f)} fails on outputs {list(outputs.shape)} {outputs.dtype} '

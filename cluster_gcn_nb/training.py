@@ -114,11 +114,12 @@ def _choose_task(loader, labels, settings):
     return task
 
 def _takes_class_weight(loss):
-    return callable(loss) and 'class_weight' in inspect.signature(loss).parameters
+    f = loss.forward if isinstance(loss, nn.Module) else loss
+    return callable(f) and 'class_weight' in inspect.signature(f).parameters
 
 def _training_targets(loader, labels, split):
     "The labels of the training nodes [n, ...]; without `labels`, of the batches of one epoch."
-    if labels is not None and labels.get('train_mask') is not None: return labels.y[labels.train_mask]
+    if labels is not None: return labels.y[labels.train_mask]
     with torch.random.fork_rng([]):
         return torch.cat([batch.y[batch.train_mask] for batch in checked_batches(loader, split=split)])
 
@@ -226,7 +227,7 @@ def _prepare(model, loader, data, settings, device, ranks, stack):
     if data is not None: check_fits(model, data.num_features, task)
     _check_patience(settings, task, labels)
     if task.standardize or task.rescale:
-        prepare_model(inner_model(model), _training_targets(loader, known_labels, settings.split))
+        prepare_model(inner_model(model), _training_targets(loader, trained, settings.split))
     found = _device(device, loader)
     if isinstance(task, LinkTask): loader = task.prepare(loader)
     loader = deal(loader, ranks)
