@@ -121,7 +121,8 @@ class LinkSplit(Patched):
     ):
         graph = as_graph(graph, needs=['edge_index'])
         given = dict(train=train, val=val, test=test)
-        pairs = {part: _as_pairs(found or _no_pairs(), graph.num_nodes, part) for part, found in given.items()}
+        given = {part: _no_pairs() if found is None else found for part, found in given.items()}
+        pairs = {part: _as_pairs(found, graph.num_nodes, part) for part, found in given.items()}
         self.graph = _without_adj_t(graph)
         self.train, self.val, self.test = pairs['train'], pairs['val'], pairs['test']
         links = self.training_links()

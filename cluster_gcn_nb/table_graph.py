@@ -302,7 +302,7 @@ def stranger(self:TableGraph, ends:Any):
 @patch
 def no_edge(self:TableGraph, rows:int, unknown:int):
     "Why no edge is left, with examples, and what to do."
-    advice = 'Name the columns: src and dst of the edges, id of the nodes'
+    advice = 'Name the columns: src and dst of the edges, id of the nodes; other nodes need their own edges'
     if not unknown: return f'{self.edges.source} has no edge between two nodes in its {counted(rows, "row")}', advice
     end = self.db.value(f'SELECT min({self.edges.sql(self.src)}::VARCHAR) FROM {self.edges.view}')
     same = self.alike([end])
