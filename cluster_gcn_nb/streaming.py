@@ -186,8 +186,11 @@ def fill(self:_Stream, part:np.ndarray, load:np.ndarray, nodes:np.ndarray):
 def small_clusters(self:_Stream, limit:int) -> tuple:
     "Label propagation from single nodes: cluster numbers [num_nodes] int32, loads."
     part, load = np.arange(self.num_nodes, dtype=np.int32), self.weight.astype(np.int64)
-    for _ in range(8):                              # or until hardly a node moves
-        if self.sweep(part, load, limit, desc='clustering') < .02 * self.num_nodes: break
+    before = np.inf
+    for _ in range(8):                              # or until hardly a node moves, or as many as before
+        moved = self.sweep(part, load, limit, desc='clustering')
+        if moved < .02 * self.num_nodes or moved > .8 * before: break
+        before = moved
     used = np.zeros(self.num_nodes, bool)
     used[part] = True
     return (np.cumsum(used, dtype=np.int32) - 1)[part], load[used]
@@ -213,6 +216,26 @@ def sketch(self:_Stream, part:np.ndarray, num:int, kept:int) -> sp.csr_array:
     total = (total + total.T).tocsr()
     total.sort_indices()
     return total
+
+# %% ../nbs/22_streaming.ipynb #coarser
+_PLENTY = 2**18         # nodes that METIS cuts in seconds
+
+def _contracted(sketch, part, num):
+    "The edges between clusters of a sketch's nodes: [num, num] symmetric, diagonal empty."
+    whole = sketch.tocoo()
+    row, col = part[whole.row], part[whole.col]
+    between = row != col
+    shape = num, num
+    return sp.coo_array((whole.data[between], (row[between], col[between])), shape=shape).tocsr()
+
+def _coarser(part, load, sketch, limit, num_nodes, seed):
+    "Small clusters of small clusters, until their sketch has at most `num_nodes` nodes, or gets hardly smaller."
+    while len(load) > num_nodes:
+        rows = rows_of(sketch.indptr, sketch.indices, sketch.data)
+        merged, merged_load = _Stream(rows, len(load), sketch.nnz, load, seed).small_clusters(limit)
+        if len(merged) < 1.1 * len(merged_load): break
+        part, load, sketch = merged[part], merged_load, _contracted(sketch, merged, len(merged_load))
+    return part, load, sketch
 
 # %% ../nbs/22_streaming.ipynb #relieve
 @patch
@@ -273,8 +296,10 @@ def settle(self:_Stream, part:np.ndarray, load:np.ndarray, limit:int):
 def clusters(self:_Stream, num_parts:int, limit:int, seed:int, imbalance:float, kept:int|None) -> tuple:
     "The better start: small clusters, their sketch, METIS. Cluster numbers [num_nodes] int32, loads."
     total = self.weight.sum(dtype=np.int64)
-    small, load = self.small_clusters(min(limit, max(total // (8*num_parts), -(-2*total // self.num_nodes))))
+    most = min(limit, max(total // (8*num_parts), -(-2*total // self.num_nodes)))
+    small, load = self.small_clusters(most)
     sketch = self.sketch(small, len(load), kept or (4 if self.num_nodes <= 10**6 else 2))
+    small, load, sketch = _coarser(small, load, sketch, most, max(64 * num_parts, _PLENTY), seed)
     give_back()                                     # what METIS takes comes on top
     def cut(adj, parts, weight): return metis(adj, parts, seed, weight, ufactor=max(int(1000 * imbalance), 1))
     part = cut_linked(cut, sketch, num_parts, load).astype(np.int32)[small]
