@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pymetis
 from numpy.typing import DTypeLike
-from tqdm import tqdm
 from .core import new_array
+from .progress import ProgressBar
 
 # %% ../nbs/24_apart.ipynb #call
 def call_metis(
@@ -95,7 +95,7 @@ def _wait(name, command, log):
     "The exit code of a child process; it ends with this function."
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as child:
         try:
-            with tqdm(desc=name, bar_format='{desc}: {elapsed}', leave=False, disable=None) as clock:
+            with ProgressBar(name, leave=False) as clock:
                 while child.poll() is None:
                     time.sleep(.02)
                     clock.update()

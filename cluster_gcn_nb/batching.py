@@ -17,7 +17,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
-from .core import Patched, refuse
+from .core import Patched, fits_int32, refuse
 from .datasets import count_classes
 from .memory import buffers
 from .partition import Partition, cached_partition, from_assignment, partition_graph
@@ -32,7 +32,7 @@ class Cut:
     nodes:list               # ranges (start, stop) of nodes
     entries:list             # ranges (start, stop) of entries
     kept:Any=None            # [num_edges] int64 array: which of these entries are edges of the batch; None: all
-    indptr:Any=None          # [num_nodes + 1] int32 array: where the edges of each node begin
+    indptr:Any=None          # [num_nodes + 1] int32 or int64 array: where the edges of each node begin
     cols:Any=None            # [num_edges] int32 array: the other end of each edge
 
     def edges_of(self, values:np.ndarray) -> np.ndarray: # of an array [all edges, ...], the rows of the batch's edges
@@ -57,7 +57,8 @@ def cut_clusters(
     cols += torch.from_numpy(shift).index_select(0, part.index_select(0, cols))
     inside = cols.numpy() >= 0
     kept = np.flatnonzero(inside)
-    before = np.zeros(len(inside) + 1, np.int32)                      # kept entries before each entry
+    number = np.int32 if fits_int32(len(inside)) else np.int64
+    before = np.zeros(len(inside) + 1, number)                        # kept entries before each entry
     np.cumsum(inside, out=before[1:])
     row_ends = join(indptr[1:], nodes)                                # among all entries ...
     row_ends -= np.repeat(last - np.cumsum(last - first), stop - start) # ... and among those of the batch
@@ -234,11 +235,11 @@ class ClusterPartition(Partition):
     indptr:Tensor|None=None # [num_nodes + 1] int64: where each permuted node's entries begin
     index:Tensor|None=None # [num_edges] int32: the other end of each entry, in permuted numbering
     sparse_format:str='csr' # rows are sources ('csr') or targets ('csc')
-    numbers:Tensor|None=None # [num_edges] int32: the entry's column in `edge_index`; None: not needed so far
+    numbers:Tensor|None=None # [num_edges] int32 or int64: the entry's column in `edge_index`; None: not needed so far
     sorter:Any=None        # `sort_edges`, to find the numbers later
 
     @property
-    def edge_perm(self) -> Tensor: # [num_edges] int32
+    def edge_perm(self) -> Tensor: # [num_edges] int32 or int64
         "The column in `edge_index` of each entry; found when asked for, if no edge attribute has needed it."
         if self.numbers is None: self.numbers = torch.from_numpy(self.sorter(numbers=True)[2])
         return self.numbers

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from .loader import ClusterLoader
 from .histories import HaloBatches
-from .inference import Prediction, TooLittle
+from .inference import Prediction
 from .memory import SLACK, OwnMemory, give_back, own_memory, parse_memory, show_memory
+from .prediction_memory import TooLittle
 from .run import Run, checked_batches
 from .step import PRECISIONS, evaluating, examples_on, inner_model
 

@@ -179,14 +179,16 @@ def train_one(
     resume:bool, overwrite:bool, # what may be there already?
 ): # its History
     "Train once, save the run and say how it went."
+    from cluster_gcn_nb.progress import watched
     from cluster_gcn_nb.runs import open_out, resumes
     if out and not (resume or overwrite):
         check_free([Path(out)/name for name in RUN_FILES], 'go on with that run by --resume, name another folder '
                    'by --out, or replace the run by --overwrite')
     if resume: resume = resumes(str(out), config)
     folder = open_out(out)
-    model, data, history = train_run(config, folder, resume)
-    finish(folder, config, model, data, history)
+    with watched(folder if is_first() else None):
+        model, data, history = train_run(config, folder, resume)
+        finish(folder, config, model, data, history)
     return history
 
 def train_splits(config:dict, out:str|None, resume:bool, overwrite:bool):
@@ -311,6 +313,7 @@ def cluster_gcn_predict(
         if not overwrite: check_free([out], 'name another file by --out, or say --overwrite')
         from cluster_gcn_nb.core import temporary_folder
         from cluster_gcn_nb.predictions import check_table, write_table
+        from cluster_gcn_nb.progress import watched
         from cluster_gcn_nb.runs import load_run, predict_graph, predict_links
         from cluster_gcn_nb.device import launched, pick_device
         found, (_, config) = pick_device(device), load_run(run)
@@ -321,7 +324,7 @@ def cluster_gcn_predict(
         if top is not None and top < 1: raise ValueError(f'top={top} should be 1 or more')
         ids = next(csv.reader([of], skipinitialspace=True)) if of else None
         check_table(out)                        # refused before the prediction
-        with temporary_folder(out) as place:
+        with watched(run if is_first() else None), temporary_folder(out) as place:
             store = None if launched() else place/'store'
             data = graph_to_predict(run, config, graph, root, kwargs, memory=memory, store=store)
             if top: table = predict_links(run, data, top, ids, found, memory)
@@ -405,29 +408,31 @@ def cluster_gcn_partition(
             check_free([Path(out)/name for name in PARTITION_FILES], 'name another folder by --out, or say --overwrite')
             check_free([store] if store else [], 'name another folder by --store, or say --overwrite')
         from cluster_gcn_nb.partition import fingerprint, partition_graph
+        from cluster_gcn_nb.progress import watched
         from cluster_gcn_nb.runs import open_out, write_assignment, write_report
         found = dict(graph=graph_name(graph), root=root) | all_options(kwargs)
         if (Path(found['graph'])/'store.json').exists():
             raise ValueError(f'{graph} is a store, which is cut into clusters already')
         folder = open_out(out)
-        data = open_graph(found, memory, store, parts, overwrite)
-        if hasattr(data, 'in_edges'):
-            write_assignment(folder, data, data.partition)
-            print(data, f'is in {store}, cut by streaming; the assignment is in {folder}')
-            return
-        print(f'{graph}: {data.num_nodes:,} nodes, {data.num_edges:,} edges', flush=True)
-        auto = dict(hidden_channels=hidden, num_layers=num_layers, batch_size=batch_size, memory=batch_memory)
-        arguments:dict = dict(method=method, seed=seed, edge_weight=edge_weight, node_weight=node_weight)
-        if recursive: arguments['recursive'] = True
-        partition = partition_graph(data, parts or 'auto', auto=auto, **arguments)
-        write_assignment(folder, data, partition)
-        partition.save(folder/'partition.npz', fingerprint(data, partition.num_parts, **arguments))
-        print(partition.stats(data))
-        write_report(folder, f'{Path(graph).name} in {partition.num_parts:,} clusters', data, partition)
-        print(f'assignment and report are in {folder}')
-        if store:
-            from cluster_gcn_nb.store import ClusterStore
-            print(ClusterStore.write(data, partition, store, overwrite=overwrite), f'is in {store}')
+        with watched(folder):
+            data = open_graph(found, memory, store, parts, overwrite)
+            if hasattr(data, 'in_edges'):
+                write_assignment(folder, data, data.partition)
+                print(data, f'is in {store}, cut by streaming; the assignment is in {folder}')
+                return
+            print(f'{graph}: {data.num_nodes:,} nodes, {data.num_edges:,} edges', flush=True)
+            auto = dict(hidden_channels=hidden, num_layers=num_layers, batch_size=batch_size, memory=batch_memory)
+            arguments:dict = dict(method=method, seed=seed, edge_weight=edge_weight, node_weight=node_weight)
+            if recursive: arguments['recursive'] = True
+            partition = partition_graph(data, parts or 'auto', auto=auto, **arguments)
+            write_assignment(folder, data, partition)
+            partition.save(folder/'partition.npz', fingerprint(data, partition.num_parts, **arguments))
+            print(partition.stats(data))
+            write_report(folder, f'{Path(graph).name} in {partition.num_parts:,} clusters', data, partition)
+            print(f'assignment and report are in {folder}')
+            if store:
+                from cluster_gcn_nb.store import ClusterStore
+                print(ClusterStore.write(data, partition, store, overwrite=overwrite), f'is in {store}')
 
 # %% ../nbs/83_cli.ipynb #main
 COMMANDS = dict(train=cluster_gcn_train, predict=cluster_gcn_predict, partition=cluster_gcn_partition,

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 import numpy as np
-from .core import MASKS, refuse
+from .core import MASKS, MAX_NODES, refuse
 from .tables import Database, Table, counted
 
 # %% ../nbs/14_columns.ipynb #columns
@@ -45,8 +45,8 @@ class Columns:
         if self.task not in (None, 'classification', 'regression'):
             refuse(f'task={self.task!r} is unknown', "Give 'classification' or 'regression', or leave it out")
         n, shares = self.num_nodes, np.asarray(self.split)
-        if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n < 2**31):
-            refuse(f'num_nodes={n!r} is impossible', 'Give a whole number from 1 to 2,147,483,647')
+        if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= MAX_NODES):
+            refuse(f'num_nodes={n!r} is impossible', f'Give a whole number from 1 to {MAX_NODES:,}')
         by_shares = not isinstance(self.split, str) and self.split is not False
         if by_shares and (shares.shape != (2,) or not 0 < shares[0] <= shares.sum() <= 1):
             refuse(f'split={self.split!r} is impossible', 'Give two shares, such as (.6, .2), or a column')

@@ -20,10 +20,10 @@ from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.io import read_planetoid_data
 from torch_geometric.transforms import NormalizeFeatures
 from torch_geometric.utils import to_undirected
-from tqdm import tqdm
 from .core import MASKS, atomic_write, data_root, refuse, temporary_folder
 from .graphs import as_graph
 from .ogb import OGB, ogb_fields
+from .progress import ProgressBar
 from .statistics import GraphStats, array_stats, count_labels
 
 # %% ../nbs/19_datasets.ipynb #graph_stats
@@ -190,6 +190,15 @@ def verified(
 def _download(url):
     with urllib.request.urlopen(url, timeout=30) as response: return response.read()
 
+def _download_all(name, files):
+    "The content of some files by their names."
+    contents = {}
+    with ProgressBar(f'Downloading {name}', len(files), 'files') as bar:
+        for file in files:
+            contents[file] = _download(f'{PLANETOID_URL}/{file}')
+            bar.update()
+    return contents
+
 def fetch_missing(
     name:str, # `'Cora'`, `'CiteSeer'` or `'PubMed'`
     folder:Path, # where the raw files belong
@@ -199,8 +208,7 @@ def fetch_missing(
     missing = [file for file in PLANETOID[name] if not (folder/file).is_file()]
     contents, reason = {}, 'downloading was switched off'
     if missing and download:
-        progress = tqdm(missing, f'Downloading {name}', disable=None)
-        try: contents = {file: _download(f'{PLANETOID_URL}/{file}') for file in progress}
+        try: contents = _download_all(name, missing)
         except (OSError, http.client.HTTPException) as error:
             reason = f"{PLANETOID_URL} could not be reached ({getattr(error, 'reason', error)})"
     if missing and not contents:

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from .core import MASKS, refuse
+from .core import MASKS, MAX_NODES, refuse
 from .memory import as_tensor
 
 # %% ../nbs/10_graphs.ipynb #dense
@@ -420,6 +420,7 @@ def as_graph(
     if not isinstance(data.get('id_name', ''), str):
         refuse(f'id_name={data["id_name"]!r:.80} should be a text', "Set it to your name for the ids, such as 'page'")
     n = _count_nodes(data)
+    if n > MAX_NODES: refuse(f'the graph has {n:,} nodes', f'Take a part of it: at most {MAX_NODES:,} are possible')
     found = _edge_fields(data, n, 'edge_index' in needs)
     if data.get('x') is not None: found['x'] = as_features(data['x'], n, dtype)
     if 'x' in needs and not found['x'].shape[1]: refuse('x has no columns: there are no features', 'Set data.x')

@@ -86,7 +86,6 @@ class Block(Patched):
         device:str|torch.device='cpu', # where to compute
     ):
         self.graph = graph
-        self.num_nodes = graph.num_nodes
         self.start = start
         self.stop = stop
         self.scales:Any = scales
@@ -173,7 +172,7 @@ def propagate(self:Block,
     values = entry_scales(variant.left, variant.right, own_degree, self.rows, degree, as_tensor(self.cols))
     if weight is not None: values *= weight.to(values.dtype)
     if self.device.type == 'cpu':
-        matrix = csr_tensor(self.indptr, as_tensor(self.cols), values, self.num_nodes, check=False)
+        matrix = csr_tensor(self.indptr, as_tensor(self.cols), values, len(z), check=False)
         return spmm(matrix, z).addcmul_(diag[self.start:self.stop, None], z[self.start:self.stop])
     others, cols = self.local()
     x = self.gather(z, others)
@@ -190,6 +189,7 @@ class Step:
     send:Callable|None=None      # x [n, in] -> z [n, width]
     finish:Callable|None=None    # (h, own z [num_rows, width]) -> [num_rows, out]
     norm:Variant|None=None       # of a `combine` that propagates
+    looks:bool=True              # does `combine` look at in-neighbours?
 
 def propagation_step(
     weight:Tensor, # [in, out]
@@ -247,7 +247,7 @@ def node_step(
     function:Callable, # x [n, in] -> [n, out], such as a Linear before the first convolution
 ) -> Step:
     "What a model does to each node by itself, where it is not the `finish` of a convolution."
-    return Step(lambda block, z: function(block.own(z).to(block.device)))
+    return Step(lambda block, z: function(block.own(z).to(block.device)), looks=False)
 
 def _takes_pair(conv):
     "Does a convolution say that it takes features of senders and of receivers, as on a bipartite graph?"

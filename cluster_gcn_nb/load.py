@@ -24,6 +24,7 @@ from .graphs import as_graph, choose_split, is_text, label_kind
 from .memory import own_memory, parse_memory, show_memory
 from .ogb import read_ogb
 from .partition import partition_graph
+from .progress import ProgressBar
 from .store import ClusterStore
 from .store_write import GraphStream
 from .table_graph import open_file, read_tables
@@ -168,10 +169,12 @@ def load_graph(
     if store is not None and not overwrite and store.exists():
         refuse(f'{store} exists', 'Name another folder, or say overwrite=True', FileExistsError)
     buffers = budget // 4 if budget else 500_000_000
-    if isinstance(found, Data): return _store_data(found, store, num_parts, buffers, overwrite)
+    loading = ProgressBar('Loading', leave=False, progress=False if quiet else None, delay=5.)
+    if isinstance(found, Data):
+        with loading: return _store_data(found, store, num_parts, buffers, overwrite)
     is_folder = isinstance(found, RawGraph) and isinstance(graph, (str, Path)) and Path(graph).expanduser().is_dir()
     if is_folder and isinstance(kwargs.get('split'), str): del kwargs['split']          # it has named one of OGB's
-    with Database(budget and budget * 2 // 3, store) as db:
+    with loading, Database(budget and budget * 2 // 3, store) as db:
         tables = read_tables(db, found, nodes, Columns(features=features, **kwargs))
         if not quiet: print(*tables.report, sep='\n', flush=True)
         fits = not budget or _bytes_in_memory(tables) <= budget

@@ -89,7 +89,7 @@ class Buffers:
         shape:tuple, dtype:torch.dtype, # wanted
     ) -> torch.Tensor: # uninitialised, on the CPU
         "A tensor in a free buffer, or in a new one."
-        size = int(np.prod(shape)) * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         buffer = self.find(size)
         if buffer is None: buffer = np.empty(size + size // 8, np.uint8)     # the next batch may be a little larger
         lent = buffer[:size]
@@ -216,7 +216,7 @@ class BlockSizes:
         return self.cost(int(self.indptr[stop]) - int(self.indptr[start]), stop - start)
 
     def end(self, start:int, most:float) -> int: # of a block that costs `most`, or has one node
-        ends = self.indptr[start:min(start + int(most / self.per_row) + 1, self.num_nodes) + 1]
+        ends = self.indptr[start:min(start + int(most / self.per_row) + 1, self.num_nodes) + 1].astype(np.int64)
         costs = self.cost(ends - ends[0], np.arange(len(ends)))
         return start + max(int(np.searchsorted(costs, most, side='right')) - 1, 1)
 

@@ -13,9 +13,9 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 import duckdb
 import numpy as np
-from tqdm import tqdm
 from .core import atomic_folder, atomic_write, data_root, map_privately, refuse
 from .formats import RawGraph, file_errors, read_arrays
+from .progress import ProgressBar
 
 # %% ../nbs/18_ogb.ipynb #ogb-csv
 _UNPACK = 'Unpack the archive again'
@@ -235,20 +235,17 @@ def _pieces(url):
         time.sleep(_WAIT * failures)
 
 # %% ../nbs/18_ogb.ipynb #download_file
-def _bar(title, size=None):
-    "A progress bar of bytes, on terminals."
-    return tqdm(desc=title, total=size, unit='B', unit_scale=True, disable=None)
-
 def download_file(
     url:str, # of a file
     path:str|Path, # where it belongs
 ):
     "Download a large file completely or not at all. Raises `ConnectionError`, or another `OSError` of the disk."
-    with atomic_write(path) as tmp, open(tmp, 'wb') as file, _bar(f'Downloading {Path(path).name}') as bar:
+    downloading = ProgressBar(f'Downloading {Path(path).name}', None, 'B')
+    with atomic_write(path) as tmp, open(tmp, 'wb') as file, downloading as bar:
         for start, size, piece in _pieces(url):
             file.seek(start)
             file.write(piece)
-            bar.total = size
+            bar.expect(size)
             bar.update(start + len(piece) - bar.n)
         file.truncate()
 
@@ -277,7 +274,8 @@ def _unpack(source, inside, folder):
     for info in source.infolist(): _check_path(info.filename)
     files = [info for info in source.infolist() if info.filename.startswith(start) and not info.is_dir()]
     if not files: refuse(f'{source.filename} has no folder {inside}', 'Check where it comes from')
-    with _bar(f'Unpacking {Path(source.filename).name}', sum(info.file_size for info in files)) as bar:
+    size = sum(info.file_size for info in files)
+    with ProgressBar(f'Unpacking {Path(source.filename).name}', size, 'B') as bar:
         for info in files:
             path = folder/info.filename.removeprefix(start)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -332,7 +330,7 @@ def fetch_ogb(
 # %% ../nbs/18_ogb.ipynb #both_ways
 def _both_ways(source, target, num_nodes):
     "Edges in both directions, each once, in order, `[2, num_edges]`: as PyG's `to_undirected`, in less memory."
-    keys = np.concatenate([source, target])
+    keys = np.concatenate([source, target], dtype=np.int64)
     keys *= num_nodes
     keys[:len(source)] += target
     keys[len(source):] += source

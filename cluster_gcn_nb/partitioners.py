@@ -51,10 +51,18 @@ def metis(
     arguments:dict = dict(num_parts=int(num_parts), recursive=bool(recursive), options=options)
     arguments['no_empty'] = recursive is None
     integer = pymetis.zero_copy_dtype()
+    _check_sums(integer, adj, arrays.get('node_weight'))
     if apart is None: apart = adj.nnz * options.get('ncuts', 1) * max(options.get('niter', 10) / 10, 1) >= 10**6
     if not apart: return call_metis(**{name: a.astype(integer) for name, a in arrays.items()}, **arguments)
     with temporary_folder() as folder:
         return call_apart('cluster_gcn_nb.apart:call_metis', arrays, folder, dtype=integer, **arguments)
+
+def _check_sums(integer, adj, node_weight):
+    "Raise a `ValueError` if the integers of METIS are too small for this graph."
+    largest = max(int(adj.data.sum(dtype=np.int64)), 0 if node_weight is None else int(node_weight.sum()))
+    if largest > np.iinfo(integer).max:
+        refuse(f'METIS was built with {np.dtype(integer).name}, and entries or weights add up to {largest:,}',
+               "Take method='streaming', or a pymetis with 64-bit integers")
 
 def _same(values):
     "Are all of them equal?"

@@ -22,8 +22,7 @@ def undirected_view(
     edge_weight:np.ndarray|None=None, # [num_edges] int64 from 0; default: ones
 ) -> sp.csr_array: # [num_nodes, num_nodes] integers, symmetric, diagonal empty, columns ascending, no stored zeros
     "$A + A^T$ without its diagonal, or just $A$ where that is symmetric; duplicates are added up."
-    number = np.int32 if num_nodes < 2**31 else np.int64
-    src, dst = (ids.cpu().numpy().astype(number) for ids in edge_index)
+    src, dst = (ids.cpu().numpy().astype(np.int32) for ids in edge_index)
     weight = np.ones(len(src), np.int8) if edge_weight is None else edge_weight
     proper = src != dst
     if edge_weight is not None: proper &= weight > 0
@@ -164,8 +163,9 @@ def check_input(
     adj.check_format(full_check=True)
     n = adj.shape[0]
     check_num_parts(num_parts, n)
-    steps = range(0, adj.nnz, 2**23)
-    entries = sum((np.bincount(adj.indices[i:i + 2**23], minlength=n) for i in steps), np.zeros(n, np.int64))
+    step = max(2**23, n)                                    # each step takes a count of all nodes
+    pieces = (adj.indices[i:i+step] for i in range(0, adj.nnz, step))
+    entries = sum((np.bincount(piece, minlength=n) for piece in pieces), np.zeros(n, np.int64))
     symmetric = adj.shape == (n, n) and np.array_equal(entries, np.diff(adj.indptr))
     integers = adj.nnz == 0 or (adj.data.dtype.kind in 'iu' and adj.data.min() > 0)
     if not symmetric or not integers:

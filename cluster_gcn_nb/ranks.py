@@ -7,7 +7,7 @@ __all__ = ['Solo', 'network_interface', 'meet', 'Ranks', 'join', 'alone', 'is_ma
            'progress_bar']
 
 # %% ../nbs/50_ranks.ipynb #imports
-import atexit, gc, hashlib, os, pickle, re, socket, sys, tempfile, time, uuid
+import atexit, gc, hashlib, os, pickle, re, socket, tempfile, time, uuid
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
@@ -18,11 +18,10 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from fastcore.basics import patch
-from fastcore.imports import in_jupyter
 from torch import Tensor
-from tqdm import tqdm
 from .core import Patched
 from .device import launched
+from .progress import ProgressBar
 
 # %% ../nbs/50_ranks.ipynb #solo
 class Solo:
@@ -308,10 +307,10 @@ def share_rows(self:Ranks,
 
 # %% ../nbs/50_ranks.ipynb #bar
 def progress_bar(
-    progress:bool|None, # show it? None: in terminals and in Jupyter
+    # False: hide it; None: a bar in terminals and in Jupyter, elsewhere a line every 30 seconds
+    progress:bool|None,
     ranks:Solo, # only rank 0 shows one
-    **options, # of `tqdm`
-) -> tqdm:
+    **options, # of ProgressBar: desc, total, unit, ...
+) -> ProgressBar:
     "A progress bar."
-    if progress is None: progress = sys.stderr.isatty() or in_jupyter()
-    return tqdm(disable=not progress or ranks.rank > 0, **options)
+    return ProgressBar(progress=False if ranks.rank > 0 else progress, **options)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.data import Data
 from .batching import Clusters, Cut, adj_t_of, edge_index_of
-from .core import MASKS, refuse
+from .core import MASKS, fits_int32, refuse
 from .device import free_memory, join_ranges, queue_copy, range_shifts, true_positions
 from .memory import as_tensor, show_memory
 from .sparse import csr_tensor, join_rows
@@ -197,8 +197,10 @@ class DeviceCut:
     "Where a batch lies in the tables of a ResidentGraph, and its edges in the batch's numbering."
     nodes:Tensor             # [num_nodes] int64: rows of tables of nodes
     entries:Tensor           # [num_edges] int64: rows of tables of edges
-    indptr:Tensor            # [num_nodes + 1] int32
+    indptr:Tensor            # [num_nodes + 1] int32 or int64
     cols:Tensor              # [num_edges] int32
+
+def _index_type(largest): return torch.int32 if fits_int32(largest) else torch.int64
 
 def cut_on_device(
     chosen:np.ndarray, # [q] int64: cluster numbers, ascending
@@ -223,7 +225,7 @@ def cut_on_device(
     kept = true_positions(inside, num_edges)
     before = F.pad(inside.cumsum(0), (1, 0))                        # kept entries before each entry
     ends = degree.index_select(0, nodes).cumsum(0)                  # where the row of each node ends, among all entries
-    indptr = F.pad(before.index_select(0, ends), (1, 0)).int()
+    indptr = F.pad(before.index_select(0, ends), (1, 0)).to(_index_type(num_edges))
     return DeviceCut(nodes, entries.index_select(0, kept), indptr, cols.index_select(0, kept))
 
 # %% ../nbs/36_resident.ipynb #pad
@@ -240,7 +242,7 @@ def pad_cut(
     return DeviceCut(
         nodes=F.pad(cut.nodes, (0, dummies), value=num_nodes),
         entries=F.pad(cut.entries, (0, loops), value=num_edges),
-        indptr=torch.cat([cut.indptr, ends.int()]),
+        indptr=torch.cat([cut.indptr, ends.to(_index_type(padding.edges))]),
         cols=torch.cat([cut.cols, (n + owner).int()]))
 
 # %% ../nbs/36_resident.ipynb #tables

@@ -29,6 +29,7 @@ from .histories import Histories
 from .memory import give_back, own_memory
 from .metrics import Scores, shown
 from .prepare import check_whole
+from .progress import ProgressBar
 from .ranks import Solo
 from .step import (
     PRECISIONS, check_edge_fields, check_precision, inner_model, model_logits, own_gradient, train_step)
@@ -378,12 +379,15 @@ def batches(self:Run): # of one epoch, on the device
 def take_steps(self:Run, done:list):
     "A step for each batch; `done` gets the loss, the number of training nodes, and the clusters of each."
     self.make_room()
-    for number, batch in enumerate(self.batches(), 1):
-        loss, count = self.take_step(batch, number)
-        if count: self.schedule.step()
-        done.append((loss, count, batch.get('clusters')))
-        del batch
-        self.make_room()
+    name, total = f'Epoch {self.epoch + 1}', length_of(self.loader)
+    with ProgressBar(name, total, 'batches', leave=False, delay=5.) as bar:
+        for number, batch in enumerate(self.batches(), 1):
+            loss, count = self.take_step(batch, number)
+            if count: self.schedule.step()
+            done.append((loss, count, batch.get('clusters')))
+            del batch
+            self.make_room()
+            bar.update()
 
 @patch
 def train_epoch(self:Run):

@@ -252,8 +252,9 @@ def resumes(
     free = ['epochs', 'device', 'root', 'patience', 'memory']
     if launched(): free.append('batch_size')               # with other ranks, other batches: fit looks at the steps
     if not (Path(folder)/'checkpoint').is_file():
-        if not launched(): raise ValueError(f'there is no run to resume in {folder}')
-        print(f'there is no run to resume in {folder} yet: it begins', flush=True)     # a job that torchrun restarts
+        if not (launched() or _has_begun(Path(folder))):
+            raise ValueError(f'there is no run to resume in {folder}: leave out --resume, or say --overwrite instead')
+        print(f'there is no run to resume in {folder} yet: it begins', flush=True)
         return False
     before = dict(history='none', decoder='dot') | read_config(folder)
     if before['history'] != 'none' and join().size > 1:
@@ -266,6 +267,11 @@ def resumes(
         raise ValueError(f'the run in {folder} has {key}={before.get(key)}, not {value}; '
                          'give the same options, or another --out')
     return True
+
+def _has_begun(folder):
+    "Has a run been killed here before its first checkpoint?"
+    is_there = (folder/'progress.json').is_file() or (folder/'config.json').is_file()
+    return is_there and not (folder/'model.npz').exists()
 
 # %% ../nbs/80_runs.ipynb #same-graph
 def _add(sha, value):
@@ -393,7 +399,7 @@ def predict_links(
     names = node_names(labels)
     nodes = torch.arange(graph.num_nodes) if ids is None else torch.tensor(_numbers_of(ids, names), dtype=torch.int64)
     vectors, parts = _all_logits(model, graph, device, memory), []
-    with progress_bar(None, join(), total=len(nodes), desc='Links', unit=' nodes') as bar:
+    with progress_bar(None, join(), total=len(nodes), desc='Links', unit='nodes') as bar:
         for some in nodes.split(1024):
             parts.append(top_links(model, vectors, graph, some, top))
             bar.update(len(some))

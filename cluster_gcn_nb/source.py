@@ -15,7 +15,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
-from .core import Patched, refuse
+from .core import MAX_NODES, Patched, refuse
 from .graphs import as_edge_index, as_edge_values, as_graph, as_node_values, field_levels
 from .memory import SLACK, own_memory, show_memory
 from .sparse import checked, entry_order, from_scipy, scipy_csr, to_adj_t
@@ -169,8 +169,8 @@ class GraphStream(Patched):
     def checked(self): # -> itself
         "Raises `ValueError`."
         n = self.num_nodes
-        if isinstance(n, bool) or not hasattr(n, '__index__') or not 1 <= int(n) < 2**31:
-            raise ValueError(f'num_nodes={n!r} should be an integer from 1 to {2**31 - 1:,}')
+        if isinstance(n, bool) or not hasattr(n, '__index__') or not 1 <= int(n) <= MAX_NODES:
+            raise ValueError(f'num_nodes={n!r} should be an integer from 1 to {MAX_NODES:,}')
         if not isinstance(self.others, dict) or not all(isinstance(key, str) for key in self.others):
             raise ValueError(f'others should be a dict with texts for names, not {self.others!r:.80}')
         field_levels(Data(**self.others | dict(num_nodes=int(n))))              # refuses fields that name nodes

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from .core import refuse
+from .core import fits_int32, refuse
 from .graphs import as_edge_index
 
 # %% ../nbs/11_sparse.ipynb #csr
@@ -40,7 +40,7 @@ def csr_tensor(
     is_unweighted:bool|None=None, # are all values one? Default: if none are given
 ) -> Tensor: # [num_rows, num_cols] sparse CSR with these marks; int32 indices where they suffice, half as much to read
     "A sparse CSR tensor. Raises `ValueError` if a `check` fails."
-    dtype = torch.int32 if len(cols) < 2**31 else torch.int64
+    dtype = torch.int32 if fits_int32(len(cols)) else torch.int64
     indptr, cols = torch.as_tensor(indptr, dtype=dtype), torch.as_tensor(cols, dtype=dtype)
     if is_unweighted is None: is_unweighted = values is None
     if values is None: values = torch.ones(len(cols), device=cols.device)
@@ -166,7 +166,7 @@ def _spread(rows, cols, position, cursor, index, numbers, first, chunk):
         place = cursor.take(group.data if numbers is None else r.take(group.data))
         place += np.arange(len(r))
         index[place] = group.indices
-        if numbers is not None: numbers[place] = group.data + (first + i)
+        if numbers is not None: numbers[place] = np.add(group.data, first + i, dtype=numbers.dtype)
         cursor += group.indptr[1:]
 
 # %% ../nbs/11_sparse.ipynb #sort_entries
@@ -201,7 +201,7 @@ def sort_edges(
     by_target:bool=False, # rows are targets instead of sources
     numbers:bool=True, # also say which edge each entry is?
     chunk:int=2**21, # edges that a thread reads at once
-) -> tuple: # `indptr` [num_nodes + 1] int64, `index` [num_edges] int32, the edges' numbers [num_edges] int32 or None
+) -> tuple: # `indptr` [num_nodes + 1] int64, `index` [num_edges] int32, numbers of the edges [num_edges], or None
     "Edges in the new numbering, sorted by row and column in linear time; duplicates are kept."
     rows, cols = edge_index[::-1] if by_target else edge_index
     n, m = len(position), len(rows)
@@ -209,7 +209,7 @@ def sort_edges(
     cuts = [m*t // threads for t in range(threads + 1)]
     counts = np.empty((threads, n), np.int64)
     index = np.empty(m, np.int32)
-    number = np.empty(m, np.int32 if m < 2**31 else np.int64) if numbers else None
+    number = np.empty(m, np.int32 if fits_int32(m) else np.int64) if numbers else None
     def count(t):
         part = np.ascontiguousarray(rows[cuts[t]:cuts[t+1]])
         counts[t, position] = torch.bincount(torch.from_numpy(part), minlength=n)
@@ -270,7 +270,8 @@ def spmm(
     if x.is_cuda and x.dtype.itemsize == 2:              # cuSPARSE adds up in 16 bits where rows are long
         indptr, cols, values = matrix.crow_indices(), matrix.col_indices(), matrix.values().float()
         return (csr_tensor(indptr, cols, values, matrix.shape[1], check=False) @ x.float()).to(x.dtype)
-    uses_mkl = x.shape[1] < 128 and x.dtype == torch.float32 and torch.backends.mkl.is_available()
+    is_small = fits_int32(x.numel()) and fits_int32(matrix.values().numel())       # MKL counts in 32 bits, and crashes
+    uses_mkl = is_small and x.shape[1] < 128 and x.dtype == torch.float32 and torch.backends.mkl.is_available()
     if x.is_cuda or uses_mkl: return matrix @ x
     return torch.sparse.mm(matrix, x.contiguous(), 'sum')
 

@@ -14,12 +14,12 @@ import torch
 from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
-from tqdm import tqdm
 from .core import MASKS, refuse
 from .batching import ClusterPartition, Clusters, Cut
 from .datasets import Names, count_classes
 from .memory import as_tensor, buffers, map_private
 from .partition import Partition
+from .progress import ProgressBar
 from .source import GraphStream
 from .sparse import csr_tensor, join, join_rows
 from .store_files import StoredIds, Texts, column_from, file_name, from_disk, map_array, read_meta
@@ -112,7 +112,7 @@ def write(cls,
     # features are nearly all zero, these as sparse rows
     memory:str|int='500 MB',
     overwrite:bool=False, # may it take the place of a store that is there?
-    progress:bool|None=None, # show progress bars? None: on terminals
+    progress:bool|None=None, # show progress bars? None: on terminals, elsewhere a line every 30 seconds
 ): # the ClusterStore
     """Write a graph in the order of its clusters and open it; what does not fit in the buffers is sorted in the
     folder that the store will be. Raises `ValueError` for what cannot be kept, `FileExistsError`. What is
@@ -353,11 +353,11 @@ def num_classes(self:ClusterStore) -> int: # as the graph says, or by its labels
 # %% ../nbs/33_store.ipynb #verify
 @patch
 def verify(self:ClusterStore,
-    progress:bool|None=None, # show a progress bar? None: on terminals
+    progress:bool|None=None, # show a progress bar? None: on terminals, elsewhere a line every 30 seconds
 ):
     "Read everything and compare checksums. Raises a `ValueError` that names the damaged files."
-    bad, hidden = [], None if progress is None else not progress
-    with tqdm(total=self.nbytes, desc='Verifying', unit='B', unit_scale=True, leave=False, disable=hidden) as bar:
+    bad = []
+    with ProgressBar('Verifying', self.nbytes, 'B', leave=False, progress=progress) as bar:
         for name, about in self.about['files'].items():
             if _checksum(self.path/f'{name}.npy', bar) != about['sha256']: bad.append(f'{name}.npy')
     self._check_same()

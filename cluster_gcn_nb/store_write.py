@@ -18,12 +18,12 @@ from fastcore.basics import patch
 from numpy.typing import DTypeLike
 from torch import Tensor
 from torch_geometric.data import Data
-from tqdm import tqdm
-from .core import Patched, atomic_folder, refuse
+from .core import Patched, atomic_folder, fits_int32, refuse
 from .datasets import Names
 from .graphs import as_graph, field_levels
 from .memory import parse_memory
 from .partition import Partition, from_assignment
+from .progress import ProgressBar
 from .source import GraphStream
 from .sparse import mirror_difference, sort_entries, sparse_rows
 from .store_files import (ArrayWriter, Column, ExternalSort, IdWriter, StoredIds, check_replaceable,
@@ -102,14 +102,14 @@ class StoreWriter(Patched):
     def __init__(self,
         folder:Path, # an empty one
         memory:int, # bytes for buffers
-        hidden:bool|None, # no progress bars? None: only on terminals
+        progress:bool|None, # show how far it is? See ProgressBar
         by_target:bool=False, # sort edges by target?
         stored:str|None=None, # number format of `x` on disk; None: as it is
     ):
         self.folder = Path(folder)
         self.limit = max(memory // 8, 2**16)                    # bytes that a sort holds
         self.piece = max(memory // 400, 256)                    # edges handled at once
-        self.hidden = hidden
+        self.progress = progress
         self.by_target = by_target
         self.stored = stored
         self.files:dict[str, dict] = {}                         # what `store.json` says of each file
@@ -162,8 +162,8 @@ class StoreWriter(Patched):
     def sort(self, name:str, num_rows:int, dtype:DTypeLike) -> ExternalSort:
         return ExternalSort(self.folder/f'{name}.sort', 0, num_rows, dtype, self.limit)
 
-    def bar(self, what:str, total:int|None, unit:str) -> tqdm:
-        return tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False, disable=self.hidden)
+    def bar(self, what:str, total:int|None, unit:str) -> ProgressBar:
+        return ProgressBar(what, total, unit, leave=False, progress=self.progress)
 
 def _check_several(names):
     for key in names:
@@ -200,16 +200,16 @@ def rows(self:StoreWriter,
     "Write records of `row`, `col` and `attributes` (their field and file) as CSR; rows by column, or as they came."
     num_rows = records.stop
     kinds = {name: records.dtype[key] for key, name in attributes}
-    if 'e_id' in kinds: kinds['e_id'] = np.dtype(np.int32 if total < 2**31 else np.int64)
+    if 'e_id' in kinds: kinds['e_id'] = np.dtype(np.int32 if fits_int32(total) else np.int64)
     indptr = self.open(f'{prefix}indptr', np.int64, (num_rows + 1,))
     index = self.open(f'{prefix}index', np.int32, (total,))
     extra = {name: self.open(name, kind.base, (total, *kind.shape)) for name, kind in kinds.items()}
     indptr.append([0])
     before = 0
-    with self.bar('Sorting', total, ' edges') as bar:
+    with self.bar('Sorting', total, 'edges') as bar:
         for start, stop, some in records:
             by_row = _sorted_rows(some, start, stop, num_cols, ordered)
-            indptr.append(by_row.indptr[1:] + np.int64(before))
+            indptr.append(by_row.indptr[1:].astype(np.int64) + before)
             index.append(by_row.indices)
             for key, name in attributes: extra[name].append(some[key][by_row.data])
             before += len(some)
@@ -231,7 +231,7 @@ def edges(self:StoreWriter, pieces:Iterable[dict], numbered:bool) -> dict:
     "Write the graph's edges in the new order; `numbered`: with the place of each in the stream."
     records, names = None, []
     num_edges = cut = difference = 0
-    with self.bar('Reading edges', None, ' edges') as bar:
+    with self.bar('Reading edges', None, 'edges') as bar:
         for piece in pieces:
             if records is None:
                 names = self.columns_of('edge', {key: value for key, value in piece.items() if key != 'edge_index'})
@@ -311,7 +311,7 @@ def transposed(self:StoreWriter, num_edges:int, weighted:bool):
 def nodes(self:StoreWriter, pieces:Iterable[dict]) -> dict:
     "Write the attributes of nodes in the new order, and ids in the user's; what `store.json` says of each."
     records, ids, names, keys, count, n = None, None, [], [], 0, len(self.position)
-    with self.bar('Nodes', 2 * n, ' nodes') as bar:
+    with self.bar('Nodes', 2 * n, 'nodes') as bar:
         for piece in pieces:
             if records is None:
                 keys = list(piece)
@@ -413,7 +413,7 @@ def write_store(
     # features are nearly all zero, these as sparse rows
     memory:str|int='500 MB',
     overwrite:bool=False, # may it take the place of a store that is there?
-    progress:bool|None=None, # show progress bars? None: on terminals
+    progress:bool|None=None, # show progress bars? None: on terminals, elsewhere a line every 30 seconds
 ) -> Path: # of the folder
     "Write a graph in the order of its clusters: see `ClusterStore.write`."
     path, size = Path(path).resolve(), parse_memory(memory)
@@ -423,8 +423,7 @@ def write_store(
         raise ValueError(f"features should be 'float32', 'float16' or 'bfloat16', not {features!r}")
     if path.exists(): check_replaceable(path, overwrite)
     with atomic_folder(path, lambda path: check_replaceable(path, overwrite)) as folder:
-        hidden = None if progress is None else not progress
-        writer = StoreWriter(folder, size, hidden, sparse_format == 'csc', features)
+        writer = StoreWriter(folder, size, progress, sparse_format == 'csc', features)
         write_meta(folder, writer.store(data, partition))
         for rest in folder.glob('*.sort'): shutil.rmtree(rest)
     return path

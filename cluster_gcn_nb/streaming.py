@@ -12,11 +12,11 @@ import numpy as np
 import scipy.sparse as sp
 from fastcore.basics import patch
 from fastcore.meta import delegates
-from tqdm import tqdm
-from .core import Patched, refuse
+from .core import MAX_NODES, Patched, refuse
 from .memory import give_back
 from .partitioners import METHODS, metis
 from .prepare import check_input, check_num_parts, check_whole, cut_linked, fill_up, integer_weights
+from .progress import ProgressBar
 
 # %% ../nbs/22_streaming.ipynb #rows-of
 def rows_of(
@@ -43,7 +43,7 @@ class _Stream(Patched):
     def blocks(self, desc):
         "Yield `start, stop, indptr, cols, weights` of a few rows at a time."
         rows = max(self.num_nodes * self.block_entries // max(self.num_entries, 1), 1)
-        with tqdm(total=self.num_nodes, desc=desc, unit=' nodes', disable=None, leave=False) as bar:
+        with ProgressBar(desc, self.num_nodes, 'nodes', leave=False) as bar:
             for a in range(0, self.num_nodes, rows):
                 b = min(a + rows, self.num_nodes)
                 indptr, cols, weights = _checked_rows(a, b, self.num_nodes, *self.neighbours(a, b))
@@ -209,7 +209,7 @@ def sketch(self:_Stream, part:np.ndarray, num:int, kept:int) -> sp.csr_array:
         order = order[_running(np.ones(len(row), np.int64), row) <= kept]      # sorting keeps the rows where they are
         ends.append((part[a + row[order]], label[order].astype(np.int32), count[order].astype(np.int32)))
         held += len(order)
-        if held < 2**21 and b < self.num_nodes: continue
+        if held < max(2**21, total.nnz // 4) and b < self.num_nodes: continue     # adding copies all that is there
         src, dst, count = (np.concatenate(c) for c in zip(*ends))
         total = total + sp.coo_array((count.astype(np.int64), (src, dst)), shape=total.shape).tocsr()
         ends, held = [], 0
@@ -320,7 +320,7 @@ def stream_parts(
     block_entries:int|None=None, # that are decided at once; default: a 64th of all, from 4,096 to half a million
 ) -> np.ndarray: # [num_nodes] int32, no cluster empty
     "Clusters of nearly equal weight with few edges between them, in memory that grows with the nodes only."
-    check_whole('num_nodes', num_nodes, 1, 2**31 - 1)
+    check_whole('num_nodes', num_nodes, 1, MAX_NODES)
     check_num_parts(num_parts, num_nodes)
     limits = dict(num_entries=(num_entries, 0), seed=(seed, 0), passes=(passes, 1), kept=(kept, 1),
                   block_entries=(block_entries, 1))

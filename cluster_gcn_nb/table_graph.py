@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from .columns import (INTEGERS, LABELS, MOST, SPLITS, Columns, Feature, Labels, as_id, check_edges,
                                     check_ids, choose_ends, choose_features, choose_id, choose_labels, choose_split,
                                     choose_weight, columns_at_once, named_like, some, useful_columns)
-from .core import MASKS, Patched, file_kind, refuse
+from .core import MASKS, MAX_NODES, Patched, file_kind, refuse
 from .formats import ENDINGS, RawGraph, looks_like, read_graph
 from .tables import Database, counted, literal
 
@@ -128,6 +128,9 @@ def number_nodes(self:TableGraph):
         self.db.execute(f'CREATE TABLE ids AS SELECT i::INTEGER AS number, i AS id, i AS row FROM range({n}) AS r(i)')
     else:
         kind = self.nodes_of_table() if self.nodes else self.nodes_of_edges()
+        named = self.db.value('SELECT count(*) FROM named')
+        if named > MAX_NODES:
+            refuse(f'{(self.nodes or self.edges).source} names {named:,} nodes', f'At most {MAX_NODES:,} are possible')
         if kind == 'VARCHAR' and self.are_integers(): kind = 'BIGINT'
         self.db.execute(f"""CREATE TABLE ids AS SELECT (row_number() OVER (ORDER BY id) - 1)::INTEGER AS number, id, row
                             FROM (SELECT id::{kind} AS id, row FROM named) ORDER BY id""")

@@ -282,8 +282,9 @@ def _train(run, bar):
         if stop and not last: run.history.stopped = 'callback'
         elif run.has_stalled() and not last: run.history.stopped = 'patience'
         _keep(run, at_end=last or run.history.stopped)
+        record = run.history[-1]
+        bar.show(**{name: f'{record[name]:.3f}' for name in ('loss', 'val') if name in record})
         bar.update()
-        bar.set_postfix({k: f'{run.history[-1][k]:.3f}' for k in ('loss', 'val') if k in run.history[-1]})
 
 # %% ../nbs/72_training.ipynb #seeded
 @contextmanager
@@ -310,7 +311,7 @@ def fit(
     eval_every:int=1, # epochs between evaluations; the last epoch is always evaluated
     device:str='auto', # see pick_device; default: where the loader's batches are; the model stays there
     seed:int|None=None, # of shuffling and dropout (not of the first weights)
-    progress:bool|None=None, # show a progress bar? None: in terminals and in Jupyter
+    progress:bool|None=None, # a bar in terminals and in Jupyter, elsewhere a line every 30 seconds; False: neither
     precision:str='float32', # of products: see train_step
     *, schedule:str|Callable='constant', # of the learning rate after the warm-up: see learning_rates
     clip:float|None=None, # largest norm of the gradient
@@ -341,11 +342,11 @@ def fit(
                 checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume, callbacks=callbacks,
                 memory=memory, history=history, history_precision=history_precision)
             run = _prepare(model, loader, data, settings, device, ranks, stack)
-        shown = dict(total=epochs, desc='Training', unit='epoch')
+        shown = dict(total=epochs, desc='Training', unit='epochs')
         with training_together(run), _seeded(run), progress_bar(progress, ranks, **shown) as bar:
             if resume:
                 _resume(run)
-                bar.update(run.epoch)
+                bar.skip(run.epoch)
             try: _train(run, bar)
             except KeyboardInterrupt: run.history.interrupted = True
             finally:
