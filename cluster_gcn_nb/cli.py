@@ -434,7 +434,7 @@ def cluster_gcn_partition(
 @delegates(table_options)
 def cluster_gcn_plan(
     graph:str=None, # comes first: as for cluster_gcn_train (default: Debian); leave it out to give numbers only
-    num_edges:int=None, # for a graph that is not there yet, or to replace what is found: an undirected edge counts twice
+    num_edges:int=None, # for a graph that is not there yet, or in the place of what is found; both ways count
     num_features:int=None, # likewise
     num_classes:int=None, # likewise; of nodes, option num_nodes
     hidden:int=None, # width of the hidden layers (this and the next defaults: by the graph)

@@ -116,18 +116,18 @@ def in_store(self:Probe, data:Data, parts:int) -> ClusterStore:
     "Number tables, sort their edges, cut by streaming, and write the store."
     size, n, path = self.size, data.num_nodes, self.folder/'store'
     if size.form == 'store': return ClusterStore.write(data, np.arange(n) * parts // n, path, progress=False)
-    room = self.settings.room * self.share
+    room = self.settings.room
     with ExitStack() as stack:
         graph:Any = data
         edges = GraphStream(n, lambda: iter(data.edge_index.split(2**20, dim=1)))
         if size.form == 'tables':
             files = _write_tables(size, data, self.folder)
             columns = Columns(label='label', directed=size.directed)
-            db = stack.enter_context(Database(max(int(room * 2 / 3), 2**28), self.folder/'tables'))
+            db = stack.enter_context(Database(room * 2 // 3, self.folder/'tables'))
             tables = self.timed('tables', lambda: _open_tables(db, *files, columns))
             edges = GraphStream(n, lambda: tables.edge_pieces(2**20))
             graph = GraphStream(n, (), lambda: tables.node_pieces(2**14), tables.about())
-        return self.cut_stream(edges, graph, parts, max(int(room / 4), 2**22), path)
+        return self.cut_stream(edges, graph, parts, room // 4, path)
 
 @patch
 def cut_stream(self:Probe, edges:GraphStream, graph:Any, parts:int, buffers:int, path:Path) -> ClusterStore:
@@ -313,13 +313,13 @@ def choose_precision(size:GraphSize, free:int) -> str: # bytes of memory beside 
 def choose_settings(
     name:str, size:GraphSize, # of the graph
     hidden_channels:int|None, num_layers:int, num_parts:int|None, batch_size:int|None, # see plan_training
-    memory:int|str|None, precision:str|None, # see plan_training
+    memory:int|str|None, precision:str|None, store:bool|None, # see plan_training
 ) -> Settings:
     "What the user has left open: as for cluster_gcn_train and load_graph."
     free = psutil.virtual_memory().available
     budget = int(.8 * free) if memory is None else parse_memory(memory)
     found = Settings(hidden_channels or 128, num_layers, 1, 1, budget, own_memory(), precision or 'float32')
-    found.in_memory = fits_in_memory(size, found)
+    found.in_memory = fits_in_memory(size, found) if store is None else not (store or size.form == 'store')
     cache = max(free - budget, free // 2)
     if precision is None and not found.in_memory: found.precision = choose_precision(size, cache)
     usual = settings_for(name, size.num_nodes, num_parts)
@@ -356,6 +356,7 @@ def plan_training(
     batch_size:int|None=None, # clusters in a batch; None: about 10,000 nodes
     memory:int|str|None=None, # what the process may have of its own, like '8 GB'; None: most of what is free
     precision:str|None=None, # of features in a store: 'float32', 'float16' or 'bfloat16'; None: by their size
+    store:bool|None=None, # by a store? None: if the graph does not fit in memory
     num_edges:int|None=None, # these three, and num_nodes, replace what is found in the graph
     num_features:int|None=None, # columns of `x`
     num_classes:int|None=None, # columns of the logits
@@ -368,7 +369,7 @@ def plan_training(
                  num_classes=num_classes)
     size = graph_size(graph, nodes, root, columns=kwargs, **given)
     name = graph if isinstance(graph, str) else 'the graph'
-    settings = choose_settings(name, size, hidden_channels, num_layers, num_parts, batch_size, memory, precision)
+    settings = choose_settings(name, size, hidden_channels, num_layers, num_parts, batch_size, memory, precision, store)
     small, large = run_probes(size, settings, probe_seconds)
     stages, notes = make_stages(size, settings, small, large), list(size.notes)
     share = min(large.share, 1)
