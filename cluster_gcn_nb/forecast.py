@@ -80,11 +80,13 @@ class Probe(Patched):
         data = planted_partition(num_nodes, degree, parts, max(size.num_classes, 2), size.num_features, .6)
         self.share = data.num_edges / size.num_edges
         del data.community
+        if size.has_ids: data.node_names = [f'u{i}' for i in range(num_nodes)]
+        if size.nonzeros: data.x *= torch.rand(data.x.shape) < size.nonzeros / size.num_features
         self.folder.mkdir()
         graph = self.in_memory(data, parts) if settings.in_memory else self.in_store(data, parts)
         model = GCN(size.num_features, settings.hidden_channels, size.num_classes, settings.num_layers)
-        self.train(model, graph, limit)
-        self.predict(model, data if settings.in_memory else graph)
+        self.train_steps(model, graph, limit)
+        self.predict_all(model, data if settings.in_memory else graph)
         return self
 
     def timed(self, stage:str, function:Callable) -> Any: # what the function returns
@@ -121,10 +123,10 @@ def in_store(self:Probe, data:Data, parts:int) -> ClusterStore:
         graph:Any = data
         edges = GraphStream(n, lambda: iter(data.edge_index.split(2**20, dim=1)))
         if size.form == 'tables':
-            files = _write_tables(size, data, self.folder)
+            links, nodes = _write_tables(size, data, self.folder)
             columns = Columns(label='label', directed=size.directed)
             db = stack.enter_context(Database(room * 2 // 3, self.folder/'tables'))
-            tables = self.timed('tables', lambda: _open_tables(db, *files, columns))
+            tables = self.timed('tables', lambda: _open_tables(db, links, nodes, columns))
             edges = GraphStream(n, lambda: tables.edge_pieces(2**20))
             graph = GraphStream(n, (), lambda: tables.node_pieces(2**14), tables.about())
         return self.cut_stream(edges, graph, parts, room // 4, path)
@@ -137,12 +139,12 @@ def cut_stream(self:Probe, edges:GraphStream, graph:Any, parts:int, buffers:int,
     rough = self.timed('sort', lambda: ClusterStore.write(edges, None, self.folder/'rough', **options))
     partition = self.timed('partition', lambda: partition_graph(rough, parts, method='streaming', kept=kept))
     if isinstance(graph, GraphStream): graph.edges = rough.edge_pieces
-    precision = self.settings.precision
+    precision = None if self.size.nonzeros else self.settings.precision
     return self.timed('write', lambda: ClusterStore.write(graph, partition, path, precision, **options))
 
 # %% ../nbs/84_plan.ipynb #probe-model
 @patch
-def train(self:Probe, model:GCN, graph:Any, limit:float):
+def train_steps(self:Probe, model:GCN, graph:Any, limit:float):
     "Training steps, for some seconds; the first one does not count."
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     loader = ClusterLoader(graph, batch_size=min(self.settings.batch_size, len(graph)), shuffle=True)
@@ -159,7 +161,7 @@ def train(self:Probe, model:GCN, graph:Any, limit:float):
     self.memory['epoch'] = own.taken
 
 @patch
-def predict(self:Probe, model:GCN, graph:Any):
+def predict_all(self:Probe, model:GCN, graph:Any):
     "Exact predictions, with layers and logits in memory or on disk as they will be for the large graph."
     size, settings = self.size, self.settings
     prediction = Prediction(model, graph)
@@ -306,6 +308,7 @@ def give_advice(size:GraphSize, settings:Settings, stages:list) -> dict: # what 
 
 def choose_precision(size:GraphSize, free:int) -> str: # bytes of memory beside the budget, for the cache
     "bfloat16 where features in 32 bits would be the most of a store that the cache cannot hold."
+    if size.nonzeros: return 'float32'
     files = store_bytes(size, 1)
     return 'bfloat16' if sum(files.values()) > free and files['features'] > files['edges'] / 2 else 'float32'
 
@@ -316,6 +319,7 @@ def choose_settings(
     memory:int|str|None, precision:str|None, store:bool|None, # see plan_training
 ) -> Settings:
     "What the user has left open: as for cluster_gcn_train and load_graph."
+    give_back()
     free = psutil.virtual_memory().available
     budget = int(.8 * free) if memory is None else parse_memory(memory)
     found = Settings(hidden_channels or 128, num_layers, 1, 1, budget, own_memory(), precision or 'float32')

@@ -18,6 +18,7 @@ from .columns import (
 from .core import TABLES, file_kind, file_start, refuse
 from .datasets import count_classes
 from .load import load_graph
+from .sparse import sparse_rows
 from .tables import Database
 
 # %% ../nbs/74_sizes.ipynb #size
@@ -32,6 +33,8 @@ class GraphSize:
     directed:bool=False     # does a store need the edges a second time, by their targets?
     weighted:bool=False     # have edges a weight?
     id_bytes:float=0.       # of an id that is a text; 0: ids are integers
+    has_ids:bool=False      # are there ids beside the numbers of the nodes?
+    nonzeros:float=0.       # per node, of features that are kept as sparse rows; 0: they are dense
     file:str='.parquet'     # kind of the table of edges
     num_parts:int|None=None # clusters of a store
     notes:list=field(default_factory=list) # what was estimated, for the user
@@ -48,9 +51,17 @@ def _size_of_data(graph):
     is_store = hasattr(graph, 'in_edges')
     classes = graph.num_classes if is_store else count_classes(graph)
     directed = not (graph.is_undirected if is_store else graph.is_undirected())
-    return GraphSize(
+    size = GraphSize(
         graph.num_nodes, graph.num_edges, graph.num_features, int(classes or 1), 'store' if is_store else 'data',
-        directed, graph.get('edge_weight') is not None, num_parts=graph.num_parts if is_store else None)
+        directed, 'edge_weight' in getattr(graph, 'fields', graph),
+        num_parts=graph.num_parts if is_store else None)
+    if is_store: return size
+    ids, rows = graph.get('node_names'), None if graph.get('x') is None else sparse_rows(graph.x)
+    if ids is not None and len(ids) == size.num_nodes:
+        size.has_ids, few = True, list(ids[:1000])
+        size.id_bytes = sum(map(len, few)) / len(few) if isinstance(few[0], str) else 0.
+    if rows is not None: size.nonzeros = rows.nnz / size.num_nodes
+    return size
 
 # %% ../nbs/74_sizes.ipynb #rows
 SCANNED = 2**31             # bytes: what is larger is not read to the end for a plan
@@ -157,6 +168,7 @@ def _found_size(graph, nodes, root, columns):
     path = Path(graph).expanduser() if isinstance(graph, (str, Path)) else None
     is_table = path is not None and path.is_file() and file_kind(path) in TABLES
     if is_table or (nodes is not None and path is None): return size_of_tables(graph, nodes, Columns(**columns))
+    columns.pop('num_nodes', None)              # replaced, whatever the file says
     return _size_of_data(load_graph(graph, nodes, root=root, quiet=True, **columns))
 
 def graph_size(
@@ -171,8 +183,8 @@ def graph_size(
 ) -> GraphSize:
     "How large a graph is. Raises `ValueError`."
     columns = dict(columns or {})
-    given = dict(num_nodes=num_nodes, num_edges=num_edges, num_features=num_features, num_classes=num_classes)
-    given = {name: value for name, value in given.items() if value is not None}
+    named = dict(num_nodes=num_nodes, num_edges=num_edges, num_features=num_features, num_classes=num_classes)
+    given:dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     for name, value in given.items():
         if value < 1: refuse(f'{name}={value} is impossible', 'Give a number from 1')
     if graph is None:
@@ -197,7 +209,7 @@ def edges_bytes(size:GraphSize) -> int:
 
 def ids_bytes(size:GraphSize) -> int:
     "Bytes of the user's ids in a store."
-    if size.form != 'tables': return 0
+    if size.form != 'tables' and not size.has_ids: return 0
     return int(size.num_nodes * (8 + size.id_bytes))
 
 def store_bytes(
@@ -207,6 +219,7 @@ def store_bytes(
 ) -> dict: # bytes of its files, by what they hold
     n = size.num_nodes
     features = NUMBER_BYTES[precision] * size.num_features * n
+    if size.nonzeros: features = int(n * (8 + 8 * size.nonzeros))           # as SciPy's rows
     return dict(edges=edges_bytes(size), features=features, labels=(8 + 3) * n, order=8 * n + 8 * (num_parts + 1),
                 ids=ids_bytes(size))
 
