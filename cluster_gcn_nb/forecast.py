@@ -197,10 +197,10 @@ def lookup_seconds(
 def extrapolated(
     small:tuple, large:tuple, # share of the graph, and seconds that it took
 ) -> float: # seconds for the whole
-    "On the line through both, whose slope is held between 0.6 and 1.3 times the mean of the larger one."
+    "On the line through both, whose slope is held between 0.5 and 1.3 times the mean of the larger one."
     (share, seconds), mean = large, large[1] / large[0]
     if share <= small[0] * 1.2: return mean if share < 1 else seconds
-    slope = min(max((seconds - small[1]) / (share - small[0]), .6 * mean), 1.3 * mean)
+    slope = min(max((seconds - small[1]) / (share - small[0]), .5 * mean), 1.3 * mean)
     return max(seconds + slope * (1 - share), seconds)
 
 # %% ../nbs/84_plan.ipynb #plan
