@@ -6,7 +6,7 @@
 __all__ = ['RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'spelled', 'console_command', 'check_free', 'train_run',
            'task_name', 'labels_to_learn', 'links_to_learn', 'report', 'train_one', 'train_splits', 'write_splits',
            'cluster_gcn_train', 'finish', 'say_links', 'say_share', 'cluster_gcn_predict', 'stats_of_file',
-           'cluster_gcn_stats', 'cluster_gcn_partition', 'named_command']
+           'cluster_gcn_stats', 'cluster_gcn_partition', 'cluster_gcn_plan', 'named_command']
 
 # %% ../nbs/83_cli.ipynb #imports
 import csv, os, sys
@@ -434,9 +434,40 @@ def cluster_gcn_partition(
                 from cluster_gcn_nb.store import ClusterStore
                 print(ClusterStore.write(data, partition, store, overwrite=overwrite), f'is in {store}')
 
+# %% ../nbs/83_cli.ipynb #plan
+@console_command
+@delegates(table_options)
+def cluster_gcn_plan(
+    graph:str=None, # comes first: as for cluster_gcn_train (default: Debian); leave it out to give numbers only
+    num_edges:int=None, # for a graph that is not there yet, or in the place of what is found; both ways count
+    num_features:int=None, # likewise
+    num_classes:int=None, # likewise; of nodes, option num_nodes
+    hidden:int=None, # width of the hidden layers (this and the next defaults: by the graph)
+    num_layers:int=2, # graph convolutions
+    num_parts:int=None, # clusters to cut the graph into
+    batch_size:int=None, # clusters in a batch
+    memory:str=None, # what the process may have of its own, like '8 GB' (default: most of what is free)
+    precision:str=None, # of features in a store: float32, float16 or bfloat16 (default: by their size)
+    probe_seconds:float=30., # how long to try out small graphs on this machine, about
+    root:str=None, # folder with the files of datasets (default: $CLUSTER_GCN_DATA, or a cache folder)
+    json:str=None, # a file for the plan, too
+    **kwargs
+):
+    "Say what each stage will take on this machine: time, memory, disk; and what to choose."
+    if not is_first(): return
+    with one_line_errors():
+        from cluster_gcn_nb.forecast import plan_training
+        if graph is None and num_edges is None: graph = 'Debian'
+        options = load_options(all_options(kwargs))
+        plan = plan_training(
+            graph and graph_name(graph), options.pop('nodes', None), hidden, num_layers, num_parts, batch_size, memory,
+            precision, num_edges, num_features, num_classes, root, probe_seconds, **options)
+        print(plan)
+        if json: plan.save(json)
+
 # %% ../nbs/83_cli.ipynb #main
 COMMANDS = dict(train=cluster_gcn_train, predict=cluster_gcn_predict, partition=cluster_gcn_partition,
-                stats=cluster_gcn_stats)
+                stats=cluster_gcn_stats, plan=cluster_gcn_plan)
 
 def named_command():
     "The command that the first argument names; the others are left for it."
