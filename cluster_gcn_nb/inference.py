@@ -25,7 +25,6 @@ from .graphs import label_kind
 from .layerwise import (
     Block, LayerRows, first_rows, next_rows, no_autocast, numpy_dtype, scale_layers, steps_for, try_out, variants_of)
 from .memory import BlockSizes, give_back, map_zeros, own_memory, parse_memory
-from .metrics import check_logits
 from .neighbourhood import Neighbourhood
 from .prediction_memory import LARGE, SMALL, make_plan
 from .progress import ProgressBar
@@ -217,7 +216,8 @@ class Prediction(Patched):
         last = self.steps[-1]
         def finish(h, own):
             if last.finish is not None: h = last.finish(h, own)
-            return check_logits(h).argmax(1, keepdim=True).to(self.dtype)
+            found = h.argmax(1, keepdim=True).to(self.dtype)
+            return found.masked_fill_(h.isnan().any(1, keepdim=True), -1)
         self.steps[-1] = replace(last, finish=finish)
         self.widths[-1] = 1
 
@@ -476,7 +476,7 @@ def predict(
     embeddings:bool=False, # True: a hidden layer, the last one if layer= is left out
     layer:int=-1, # -1: the outputs; -2: what enters the last convolution; -3: what enters the one before; ...
     nodes:Any=None, # only these, in this order: their numbers [n], or a mask [num_nodes]; None: all
-    classes:bool=False, # True: the number of the class with the largest output, [num_nodes] int64
+    classes:bool=False, # True: the class with the largest output, [num_nodes] int64; -1 where an output is NaN
 ) -> Tensor: # [num_nodes, width] on the CPU, in the nodes' original order; [n, width] with `nodes`; mapped with `out`
     """Outputs or hidden layers of nodes, exactly, layer by layer; under torchrun, each rank computes its share.
 
