@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['JSON', 'TABLES', 'MASKS', 'open_locked', 'leftovers', 'sweep', 'disk_errors', 'small_disk', 'atomic_write',
-           'all_or_nothing', 'temporary_folder', 'work_folder', 'atomic_folder', 'new_array', 'map_privately', 'refuse',
+           'all_or_nothing', 'temporary_folder', 'atomic_folder', 'work_folder', 'new_array', 'map_privately', 'refuse',
            'file_kind', 'gzip_errors', 'file_start', 'check_zstd', 'data_root']
 
 # %% ../nbs/00_core.ipynb #imports
@@ -173,6 +173,47 @@ def temporary_folder(
     path = Path(path or Path(tempfile.gettempdir())/'cluster_gcn')
     with _temporary_folder(path, 0o700) as folder, disk_errors(path.parent if advice else path, advice): yield folder
 
+# %% ../nbs/00_core.ipynb #atomic-folder
+def _exchange(a, b) -> bool:
+    "Let two paths exchange places in one step. False where the system cannot."
+    here, exchange = -100, 2                                # AT_FDCWD, RENAME_EXCHANGE
+    try: return ctypes.CDLL(None).renameat2(here, os.fsencode(a), here, os.fsencode(b), exchange) == 0
+    except (OSError, AttributeError, TypeError): return False
+
+def _restore(path):
+    "If a process was killed between two renames, put the old folder back."
+    for aside in _beside(path, 'replaced'):
+        if path.exists(): shutil.rmtree(aside, ignore_errors=True)
+        else: os.rename(aside, path)
+
+def _take_place(folder, path):
+    "Rename `folder` to `path`; either is complete at every moment."
+    if not path.exists(): return os.rename(folder, path)
+    if _exchange(folder, path): return
+    aside = folder.with_suffix('.replaced')
+    os.rename(path, aside)
+    try: os.rename(folder, path)
+    finally: _restore(path)
+
+@contextmanager
+def atomic_folder(
+    path:str|Path, # of the folder to write; folders on the way are created
+    check:Callable|None=None, # called with `path` if it exists: raises unless it may be deleted; default: it may not
+) -> Iterator[Path]: # a temporary folder, to be filled
+    "A temporary folder replaces the one at `path` if the block succeeds, and is removed if it fails."
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _restore(path)
+    with _temporary_folder(path, 0o777 if _mode(path) is None else 0o700) as folder, disk_errors(path):
+        yield folder
+        mode = _mode(path)
+        if mode is not None:
+            if check is None: raise FileExistsError(f'{path} has appeared while its new content was written')
+            check(path)
+            os.chmod(folder, mode)
+        _take_place(folder, path)
+        (path/'lock').unlink(missing_ok=True)               # missing: yet another process has replaced the folder
+
 # %% ../nbs/00_core.ipynb #work
 _WORK = 'cluster_gcn_nb work'
 
@@ -220,47 +261,6 @@ def _remove(place):
     "Remove a file or folder, if there is one."
     if place.is_dir(): shutil.rmtree(place)
     else: place.unlink(missing_ok=True)
-
-# %% ../nbs/00_core.ipynb #atomic-folder
-def _exchange(a, b) -> bool:
-    "Let two paths exchange places in one step. False where the system cannot."
-    here, exchange = -100, 2                                # AT_FDCWD, RENAME_EXCHANGE
-    try: return ctypes.CDLL(None).renameat2(here, os.fsencode(a), here, os.fsencode(b), exchange) == 0
-    except (OSError, AttributeError, TypeError): return False
-
-def _restore(path):
-    "If a process was killed between two renames, put the old folder back."
-    for aside in _beside(path, 'replaced'):
-        if path.exists(): shutil.rmtree(aside, ignore_errors=True)
-        else: os.rename(aside, path)
-
-def _take_place(folder, path):
-    "Rename `folder` to `path`; either is complete at every moment."
-    if not path.exists(): return os.rename(folder, path)
-    if _exchange(folder, path): return
-    aside = folder.with_suffix('.replaced')
-    os.rename(path, aside)
-    try: os.rename(folder, path)
-    finally: _restore(path)
-
-@contextmanager
-def atomic_folder(
-    path:str|Path, # of the folder to write; folders on the way are created
-    check:Callable|None=None, # called with `path` if it exists: raises unless it may be deleted; default: it may not
-) -> Iterator[Path]: # a temporary folder, to be filled
-    "A temporary folder replaces the one at `path` if the block succeeds, and is removed if it fails."
-    path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _restore(path)
-    with _temporary_folder(path, 0o777 if _mode(path) is None else 0o700) as folder, disk_errors(path):
-        yield folder
-        mode = _mode(path)
-        if mode is not None:
-            if check is None: raise FileExistsError(f'{path} has appeared while its new content was written')
-            check(path)
-            os.chmod(folder, mode)
-        _take_place(folder, path)
-        (path/'lock').unlink(missing_ok=True)               # missing: yet another process has replaced the folder
 
 # %% ../nbs/00_core.ipynb #array
 def new_array(

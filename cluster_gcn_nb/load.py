@@ -6,7 +6,7 @@
 __all__ = ['load_graph']
 
 # %% ../nbs/34_load.ipynb #imports
-import copy, hashlib, json, pickle, re
+import copy, hashlib, json, os, pickle, re
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from .store import ClusterStore
 from .store_files import origin_of
 from .store_write import GraphStream, write_store
 from .table_graph import open_file, read_tables
-from .tables import Database, Table
+from .tables import Database, Table, literal
 
 # %% ../nbs/34_load.ipynb #pt
 def _read_pt(path):
@@ -116,7 +116,10 @@ def _save_tables(tables):
     known = {name: getattr(tables, name) for name in _KNOWN} | dict(directed=tables.columns.directed)
     known['nodes'] = None if tables.nodes is None else asdict(tables.nodes)
     known |= dict(label=asdict(tables.label), features=[asdict(feature) for feature in tables.features])
-    tables.db.execute('CHECKPOINT; CHECKPOINT links_file')
+    tables.db.execute(f"ATTACH {literal(str(tables.db.folder/'kept.duckdb'))} AS kept")     # without what was dropped
+    for name in ('ids', 'nodes') if tables.nodes else ('ids',):
+        tables.db.execute(f'CREATE TABLE kept.{name} AS FROM {name} ORDER BY number')
+    tables.db.execute('CHECKPOINT kept; DETACH kept; CHECKPOINT links_file')
     (tables.db.folder/'tables.json').write_text(json.dumps(known, default=lambda number: number.item()))
 
 def _open_tables(db, graph, nodes, columns):
@@ -248,11 +251,13 @@ def _in_memory(given, memory, budget, quiet):
 
 def _number(job, given, budget, quiet):
     "Number tables, which stay in the work folder. Returns the graph as a `Data` if it fits in the budget, else None."
-    numbered, limit = atomic_folder(job.work/'numbered', lambda path: None), budget and budget * 2 // 3
-    with numbered as folder, Database(limit, folder=folder) as db:
-        tables = _read(db, given, quiet)
-        if budget and _bytes_in_memory(tables) <= budget: return as_graph(Data(**tables.fields()))
-        _save_tables(tables)
+    with atomic_folder(job.work/'numbered', lambda path: None) as folder:
+        with Database(budget and budget * 2 // 3, folder=folder) as db:
+            tables = _read(db, given, quiet)
+            if budget and _bytes_in_memory(tables) <= budget: return as_graph(Data(**tables.fields()))
+            _save_tables(tables)
+        os.replace(folder/'kept.duckdb', folder/'tables.duckdb')
+        (folder/'tables.duckdb.wal').unlink(missing_ok=True)            # of the replaced one
     return None
 
 def _store_or_memory(job, given, memory, budget, quiet):
@@ -284,7 +289,7 @@ def load_graph(
     options = kwargs | dict(root=None if root is None else str(root), features=features)
     origin = None if path is None else _origin(graph, nodes, options)
     checksum = _checksum(origin, num_parts)
-    if checksum is not None and not overwrite and origin_of(path) == checksum:
+    if path and checksum and not overwrite and origin_of(path) == checksum:
         if not quiet: print(f'{path}: was made from the same files, and is opened', flush=True)
         return ClusterStore(path)
     found = _open(graph, root, kwargs.get('split'))
