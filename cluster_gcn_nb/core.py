@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['JSON', 'TABLES', 'MASKS', 'open_locked', 'leftovers', 'sweep', 'disk_errors', 'small_disk', 'atomic_write',
-           'all_or_nothing', 'temporary_folder', 'atomic_folder', 'work_folder', 'new_array', 'map_privately', 'refuse',
+           'all_or_nothing', 'temporary_folder', 'atomic_folder', 'new_array', 'map_privately', 'refuse', 'work_folder',
            'file_kind', 'gzip_errors', 'file_start', 'check_zstd', 'data_root']
 
 # %% ../nbs/00_core.ipynb #imports
@@ -214,6 +214,52 @@ def atomic_folder(
         _take_place(folder, path)
         (path/'lock').unlink(missing_ok=True)               # missing: yet another process has replaced the folder
 
+# %% ../nbs/00_core.ipynb #array
+def new_array(
+    path:str|Path, # of an `.npy` file
+    dtype:Any, # NumPy's
+    shape:Sequence, # of the array
+) -> np.memmap: # of that shape, for reading and writing; 0 where it has not been written
+    "A new `.npy` file, mapped, with its space on the disk reserved. Raises `OSError` if there is too little."
+    dtype = np.dtype(dtype)
+    header = dict(descr=np.lib.format.dtype_to_descr(dtype), fortran_order=False, shape=tuple(map(int, shape)))
+    with disk_errors(path), open(path, 'wb') as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.flush()
+        start = file.tell()
+        stop = start + math.prod(shape) * dtype.itemsize
+        if hasattr(os, 'posix_fallocate'): os.posix_fallocate(file.fileno(), 0, stop)
+        else:
+            for i in range(start, stop, 2**20): file.write(bytes(min(2**20, stop - i)))
+    return np.lib.format.open_memmap(path, 'r+')
+
+# %% ../nbs/00_core.ipynb #map_privately
+_NO_RESERVE = 0x4000 if sys.platform == 'linux' else 0          # MAP_NORESERVE
+
+def map_privately(
+    file:int, # descriptor of an open file; -1: zeros
+    shape:Sequence, # of the result
+    dtype:Any, # NumPy's
+    offset:int=0, # bytes before the numbers
+) -> np.ndarray: # of that shape, for reading and writing
+    "Numbers of a file. A page takes memory of its own when it is first written to. Not on Windows."
+    count = math.prod(shape)
+    size = offset + count * np.dtype(dtype).itemsize
+    mapped = mmap.mmap(file, size, mmap.MAP_PRIVATE | _NO_RESERVE)
+    return np.frombuffer(mapped, dtype, count, offset).reshape(shape)
+
+# %% ../nbs/00_core.ipynb #patched
+Patched:Any = object
+
+# %% ../nbs/00_core.ipynb #refuse
+def refuse(
+    problem:str, # what is wrong, with the value; it begins with the name of the field
+    advice:str, # what to do about it
+    kind:type=ValueError, # of the error
+) -> NoReturn:
+    "Raise an error of two sentences."
+    raise kind(f'{problem}. {advice}') from None
+
 # %% ../nbs/00_core.ipynb #work
 _WORK = 'cluster_gcn_nb work'
 
@@ -261,52 +307,6 @@ def _remove(place):
     "Remove a file or folder, if there is one."
     if place.is_dir(): shutil.rmtree(place)
     else: place.unlink(missing_ok=True)
-
-# %% ../nbs/00_core.ipynb #array
-def new_array(
-    path:str|Path, # of an `.npy` file
-    dtype:Any, # NumPy's
-    shape:Sequence, # of the array
-) -> np.memmap: # of that shape, for reading and writing; 0 where it has not been written
-    "A new `.npy` file, mapped, with its space on the disk reserved. Raises `OSError` if there is too little."
-    dtype = np.dtype(dtype)
-    header = dict(descr=np.lib.format.dtype_to_descr(dtype), fortran_order=False, shape=tuple(map(int, shape)))
-    with disk_errors(path), open(path, 'wb') as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        file.flush()
-        start = file.tell()
-        stop = start + math.prod(shape) * dtype.itemsize
-        if hasattr(os, 'posix_fallocate'): os.posix_fallocate(file.fileno(), 0, stop)
-        else:
-            for i in range(start, stop, 2**20): file.write(bytes(min(2**20, stop - i)))
-    return np.lib.format.open_memmap(path, 'r+')
-
-# %% ../nbs/00_core.ipynb #map_privately
-_NO_RESERVE = 0x4000 if sys.platform == 'linux' else 0          # MAP_NORESERVE
-
-def map_privately(
-    file:int, # descriptor of an open file; -1: zeros
-    shape:Sequence, # of the result
-    dtype:Any, # NumPy's
-    offset:int=0, # bytes before the numbers
-) -> np.ndarray: # of that shape, for reading and writing
-    "Numbers of a file. A page takes memory of its own when it is first written to. Not on Windows."
-    count = math.prod(shape)
-    size = offset + count * np.dtype(dtype).itemsize
-    mapped = mmap.mmap(file, size, mmap.MAP_PRIVATE | _NO_RESERVE)
-    return np.frombuffer(mapped, dtype, count, offset).reshape(shape)
-
-# %% ../nbs/00_core.ipynb #patched
-Patched:Any = object
-
-# %% ../nbs/00_core.ipynb #refuse
-def refuse(
-    problem:str, # what is wrong, with the value; it begins with the name of the field
-    advice:str, # what to do about it
-    kind:type=ValueError, # of the error
-) -> NoReturn:
-    "Raise an error of two sentences."
-    raise kind(f'{problem}. {advice}') from None
 
 # %% ../nbs/00_core.ipynb #packed
 _TEXTS = '.csv', '.tsv', '.txt', '.edges'
