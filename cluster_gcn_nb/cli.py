@@ -83,6 +83,7 @@ def train_run(
     config:dict, # the options of cluster_gcn_train; None: by the graph
     folder:Path|None=None, # for the results
     resume:bool=False, # go on from the checkpoint in `folder`?
+    overwrite:bool=False, # may its store take the place of another one in `folder`?
 ): # `(model, data, history)`; what was None in `config` is given then
     "Load, partition, batch, train and evaluate as `config` says; `data` is a LinkSplit if links are learnt."
     import torch
@@ -93,7 +94,7 @@ def train_run(
     for key in ('batch_size', 'epochs'):
         if config[key] is not None and config[key] < 1: raise ValueError(f'{key}={config[key]} should be 1 or more')
     pick_device(config['device'])               # refused before the graph is loaded
-    data = graph_of_run(config, folder, resume)
+    data = graph_of_run(config, folder, resume, overwrite)
     is_store = hasattr(data, 'in_edges')
     if is_store and config['num_parts'] not in (None, data.num_parts):
         raise ValueError(f"num_parts={config['num_parts']}, but the store {data.path} has {data.num_parts} clusters")
@@ -182,12 +183,13 @@ def train_one(
     from cluster_gcn_nb.progress import watched
     from cluster_gcn_nb.runs import open_out, resumes
     if out and not (resume or overwrite):
-        check_free([Path(out)/name for name in RUN_FILES], 'go on with that run by --resume, name another folder '
-                   'by --out, or replace the run by --overwrite')
+        begun = [name for name in RUN_FILES if name != 'store' or not config['memory']]     # there load_graph decides
+        check_free([Path(out)/name for name in begun], 'go on with that run by --resume, name another folder by --out, '
+                   'or replace the run by --overwrite')
     if resume: resume = resumes(str(out), config)
     folder = open_out(out)
     with watched(folder if is_first() else None):
-        model, data, history = train_run(config, folder, resume)
+        model, data, history = train_run(config, folder, resume, overwrite)
         finish(folder, config, model, data, history)
     return history
 
@@ -406,7 +408,8 @@ def cluster_gcn_partition(
         except ValueError: raise ValueError(f"num_parts={num_parts!r} should be an integer or 'auto'") from None
         if not overwrite:
             check_free([Path(out)/name for name in PARTITION_FILES], 'name another folder by --out, or say --overwrite')
-            check_free([store] if store else [], 'name another folder by --store, or say --overwrite')
+            if store and not memory:                            # with memory, load_graph decides
+                check_free([store], 'name another folder by --store, or say --overwrite')
         from cluster_gcn_nb.partition import fingerprint, partition_graph
         from cluster_gcn_nb.progress import watched
         from cluster_gcn_nb.runs import open_out, write_assignment, write_report

@@ -104,15 +104,16 @@ def say(*text):
     from cluster_gcn_nb.ranks import is_main_process
     if is_main_process(): print(*text, flush=True)
 
-def graph_of_run(config:dict, folder:Path|None, resume:bool):
-    "The graph to train on. What is larger than the memory becomes a store in the folder of a run that begins."
+def graph_of_run(config:dict, folder:Path|None, resume:bool, overwrite:bool=False):
+    """The graph to train on. What is larger than the memory becomes a store in the folder of a run that begins; what a
+    killed process has left of it is used."""
     from cluster_gcn_nb.runs import as_trained, read_config
     from cluster_gcn_nb.device import launched
     from cluster_gcn_nb.graphs import num_splits
     if resume and config.get('store'): return open_graph(dict(graph=config['store']))
     store = None if folder is None or launched() or resume else folder.resolve()/'store'
     more = as_trained(read_config(folder), config) if folder and resume else {}
-    data = open_graph(config, config['memory'], store, config['num_parts'], overwrite=True, **more)
+    data = open_graph(config, config['memory'], store, config['num_parts'], overwrite, **more)
     if store and getattr(data, 'path', None) == store: config['store'] = str(store)
     if (count := num_splits(data)) > 1 and config['task'] != 'links':
         raise ValueError(f"{config['graph']} has {count} splits: choose one by --split 0, or all by --split all")

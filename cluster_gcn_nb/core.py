@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['JSON', 'TABLES', 'MASKS', 'MAX_NODES', 'MAX_INT32', 'open_locked', 'leftovers', 'sweep', 'disk_errors', 'small_disk',
            'atomic_write', 'all_or_nothing', 'temporary_folder', 'atomic_folder', 'new_array', 'map_privately',
-           'refuse', 'file_kind', 'gzip_errors', 'file_start', 'check_zstd', 'fits_int32', 'data_root']
+           'refuse', 'work_folder', 'file_kind', 'gzip_errors', 'file_start', 'check_zstd', 'fits_int32', 'data_root']
 
 # %% ../nbs/00_core.ipynb #imports
-import ctypes, errno, gzip, math, mmap, os, re, secrets, shutil, stat, sys, tempfile, zlib
+import ctypes, errno, gzip, json, math, mmap, os, re, secrets, shutil, stat, sys, tempfile, zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from contextvars import ContextVar
@@ -259,6 +259,54 @@ def refuse(
 ) -> NoReturn:
     "Raise an error of two sentences."
     raise kind(f'{problem}. {advice}') from None
+
+# %% ../nbs/00_core.ipynb #work
+_WORK = 'cluster_gcn_nb work'
+
+def _in_work(folder, stages):
+    "What a work folder was made from; None if it has not begun. Raises `FileExistsError` if it holds anything else."
+    if not folder.exists(): return None
+    about, own = folder/'work.json', ['lock', 'work.json', *stages]
+    temporary = {place.name for name in own for place in _beside(folder/name, '(partial|replaced)')}
+    foreign = {place.name for place in folder.iterdir()} - {*own, *temporary}
+    found = json.loads(about.read_text()) if about.exists() and not foreign else {}
+    if foreign or (about.exists() and found.get('format') != _WORK):
+        refuse(f'{folder} is not only of this package', 'Move it away, or name another path', FileExistsError)
+    return found.get('made_from')
+
+@contextmanager
+def work_folder(
+    path:str|Path, # of what is made; the work folder lies beside it, with `.work` behind its name
+    made_from:dict, # plain values that tell what it is made from, and how
+    stages:Sequence[str], # names of the files and folders that are completed one after the other
+) -> Iterator[Path]: # of the folder, which only this process and this user can use
+    """A folder that is removed if the block succeeds, and else keeps the stages that are complete for the next one with
+    the same `made_from`; those of another one are removed. Raises `FileExistsError`."""
+    path = Path(os.path.realpath(path))
+    folder = path.with_name(f'{path.name}.work')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path)
+    before = _in_work(folder, stages)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    lock = open_locked(folder/'lock')
+    if lock is None: refuse(f'another process works in {folder}', 'Wait for it, or name another path', FileExistsError)
+    if fcntl is None: lock.close()
+    with closing(lock), disk_errors(path):
+        for name in stages:
+            sweep(folder/name)
+            if before != made_from: _remove(folder/name)
+        about = dict(format=_WORK, made_from=made_from)
+        with atomic_write(folder/'work.json') as tmp: tmp.write_text(json.dumps(about))
+        try: yield folder
+        except BaseException:
+            if not any((folder/name).exists() for name in stages): shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+def _remove(place):
+    "Remove a file or folder, if there is one."
+    if place.is_dir(): shutil.rmtree(place)
+    else: place.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #packed
 _TEXTS = '.csv', '.tsv', '.txt', '.edges'

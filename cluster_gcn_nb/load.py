@@ -6,7 +6,9 @@
 __all__ = ['load_graph']
 
 # %% ../nbs/34_load.ipynb #imports
-import copy, pickle, re
+import copy, hashlib, json, os, pickle, re
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 import numpy as np
@@ -16,19 +18,21 @@ from fastcore.meta import delegates
 from torch_geometric.data import Data
 from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.storage import GlobalStorage
-from .columns import Columns
-from .core import refuse, temporary_folder
+import cluster_gcn_nb
+from .columns import Columns, Feature, Labels
+from .core import atomic_folder, refuse, temporary_folder, work_folder
 from .datasets import dataset_name, load_dataset
 from .formats import RawGraph, file_errors, from_matrix, from_networkx, is_networkx, looks_like
 from .graphs import as_graph, choose_split, is_text, label_kind
 from .memory import own_memory, parse_memory, show_memory
 from .ogb import read_ogb
-from .partition import partition_graph
+from .partition import Partition, partition_graph
 from .progress import ProgressBar
 from .store import ClusterStore
-from .store_write import GraphStream
+from .store_files import origin_of
+from .store_write import GraphStream, write_store
 from .table_graph import open_file, read_tables
-from .tables import Database
+from .tables import Database, Table, literal
 
 # %% ../nbs/34_load.ipynb #pt
 def _read_pt(path):
@@ -81,27 +85,113 @@ def _open_path(graph, root, split):
         if path.suffix: raise FileNotFoundError(f'there is no file {graph}') from None
         raise ValueError(f'{error}. Or name a file, or the folder of a store') from None
 
+# %% ../nbs/34_load.ipynb #origin
+def _files_of(given):
+    "A path with size and time of each file there; the name of a dataset alone."
+    path = Path(given).expanduser()
+    files = [path] if path.is_file() else sorted(file for file in path.rglob('*') if file.is_file())
+    stats = [(str(file.resolve()), file.stat()) for file in files]
+    return [str(given)] + [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+
+def _origin(graph, nodes, options):
+    "Plain values that tell what a graph is read from, and how; None if something is in memory."
+    given = [value for value in (graph, nodes) if value is not None]
+    if not all(isinstance(value, (str, Path)) for value in given): return None
+    origin = dict(version=cluster_gcn_nb.__version__, files=list(map(_files_of, given)), options=options)
+    try: return json.loads(json.dumps(origin))                  # as it is read from a file
+    except TypeError: return None
+
+def _checksum(origin, num_parts):
+    "SHA-256 of all that a store is made from; None if that is unknown."
+    if origin is None: return None
+    return hashlib.sha256(json.dumps([origin, num_parts], sort_keys=True).encode()).hexdigest()
+
+# %% ../nbs/34_load.ipynb #tables
+_KNOWN = 'report', 'num_nodes', 'num_links', 'id_name', 'weight', 'label_name', 'part'
+
+def _save_tables(tables):
+    "Make the folder of the database all that `_open_tables` needs."
+    if tables.features:
+        tables.write_features()
+        tables.x.flush()
+    known = {name: getattr(tables, name) for name in _KNOWN} | dict(directed=tables.columns.directed)
+    known['nodes'] = None if tables.nodes is None else asdict(tables.nodes)
+    known |= dict(label=asdict(tables.label), features=[asdict(feature) for feature in tables.features])
+    tables.db.execute(f"ATTACH {literal(str(tables.db.folder/'kept.duckdb'))} AS kept")     # without what was dropped
+    for name in ('ids', 'nodes') if tables.nodes else ('ids',):
+        tables.db.execute(f'CREATE TABLE kept.{name} AS FROM {name} ORDER BY number')
+    tables.db.execute('CHECKPOINT kept; DETACH kept; CHECKPOINT links_file')
+    (tables.db.folder/'tables.json').write_text(json.dumps(known, default=lambda number: number.item()))
+
+def _open_tables(db, graph, nodes, columns):
+    "The `TableGraph` in a database that `_save_tables` has completed."
+    tables, known = read_tables(db, graph, nodes, columns), json.loads((db.folder/'tables.json').read_text())
+    tables.columns = replace(tables.columns, directed=known.pop('directed'))
+    tables.nodes = None if known['nodes'] is None else Table(**known.pop('nodes'))
+    tables.label = Labels(**known.pop('label'))
+    tables.features = [Feature(**feature) for feature in known.pop('features')]
+    if tables.features: tables.x = np.load(db.folder/'x.npy', mmap_mode='r')
+    for name in _KNOWN: setattr(tables, name, known[name])
+    return tables
+
 # %% ../nbs/34_load.ipynb #to-store
-def _write_store(edges, graph, path, num_parts, memory, overwrite):
-    "A GraphStream or mapped `Data` as a ClusterStore; `edges` is the same graph without its nodes."
-    with temporary_folder(path) as place:
-        rough = ClusterStore.write(edges, None, place/'rough', memory=memory)
-        parts = num_parts or max(rough.num_nodes // 1000, 1)
-        less:dict = dict(kept=1) if rough.num_nodes > 10**6 else {}    # METIS would take the most memory
-        partition = partition_graph(rough, parts, method='streaming', **less)
-        if isinstance(graph, GraphStream): graph.edges = rough.edge_pieces
-        return ClusterStore.write(graph, partition, path, memory=memory, overwrite=overwrite)
+_STAGES = {'numbered': 'numbered tables', 'rough': 'sorted edges', 'partition.npz': 'the partition'}
 
-def _store_tables(tables, path, num_parts, memory, overwrite):
-    piece = max(min(memory // 400, 2**20), 2**12)
-    edges = GraphStream(tables.num_nodes, lambda: tables.edge_pieces(piece))
-    graph = GraphStream(tables.num_nodes, (), lambda: tables.node_pieces(2**14), tables.about())
-    return _write_store(edges, graph, path, num_parts, memory, overwrite)
+@dataclass
+class _Job:
+    "Where and how a store is written."
+    path:Path           # of the store
+    work:Path           # folder of what is made on the way
+    num_parts:int|None  # as for load_graph
+    memory:int          # bytes for buffers
+    overwrite:bool      # as for load_graph
+    checksum:str|None   # of what it is made from
 
-def _store_data(data, path, num_parts, memory, overwrite):
+@contextmanager
+def _work_folder(path, origin, quiet):
+    "A work folder, which says what is complete already; a temporary one for a graph from memory."
+    folder = temporary_folder(path) if origin is None else work_folder(path, origin, list(_STAGES))
+    with folder as work:
+        complete = [what for name, what in _STAGES.items() if (work/name).exists()]
+        if complete and not quiet: print(f'{path}: goes on with {", ".join(complete)} in {work.name}', flush=True)
+        yield work
+
+def _sort_edges(job, edges):
+    "The edges as a store of one cluster."
+    path = job.work/'rough'
+    return ClusterStore(path) if path.exists() else ClusterStore.write(edges, None, path, memory=job.memory)
+
+def _cut(job, rough):
+    "The clusters of the nodes."
+    parts = job.num_parts or max(rough.num_nodes // 1000, 1)
+    less:dict = dict(kept=1) if rough.num_nodes > 10**6 else {}        # METIS would take the most memory
+    path, made_from = job.work/'partition.npz', f'{rough.fingerprint} {parts} {less}'
+    with suppress(FileNotFoundError, ValueError): return Partition.load(path, made_from)
+    partition = partition_graph(rough, parts, method='streaming', **less)
+    partition.save(path, made_from)
+    return partition
+
+def _write(job, graph, rough):
+    "The last two stages, of a GraphStream or a mapped `Data`."
+    partition = _cut(job, rough)
+    if isinstance(graph, GraphStream): graph.edges = rough.edge_pieces
+    write_store(graph, partition, job.path, memory=job.memory, overwrite=job.overwrite, made_from=job.checksum)
+    return ClusterStore(job.path)
+
+def _store_data(job, data):
     edges = GraphStream(data.num_nodes, lambda: iter(data.edge_index.split(2**20, dim=1)))
-    return _write_store(edges, data, path, num_parts, memory, overwrite)
+    return _write(job, data, _sort_edges(job, edges))
 
+def _store_tables(job, tables):
+    piece = max(min(job.memory // 400, 2**20), 2**12)
+    edges = GraphStream(tables.num_nodes, lambda: tables.edge_pieces(piece))
+    rough = _sort_edges(job, edges)
+    if tables.db.links: tables.db.execute("SET search_path = 'tables.main'; DETACH links_file")
+    (tables.db.folder/'links.duckdb').unlink(missing_ok=True)
+    graph = GraphStream(tables.num_nodes, (), lambda: tables.node_pieces(2**14), tables.about())
+    return _write(job, graph, rough)
+
+# %% ../nbs/34_load.ipynb #sizes
 def _bytes_of(data):
     "What edges and features of a `Data` take that has come through as_graph."
     x = data.get('x')
@@ -136,6 +226,51 @@ def _for_task(graph, task):
         if key in out: del out[key]
     return as_graph(out)
 
+def _budget(memory):
+    "Bytes that this process may take besides what it has; None: no limit."
+    if memory is None: return None
+    budget = parse_memory(memory) - own_memory()
+    if budget >= 2**27: return budget
+    has = show_memory(own_memory())
+    refuse(f'memory={memory} leaves less than 134 MB beside the {has} of this process',
+           f"Give at least '{show_memory(own_memory() + 2**28)}'")
+
+def _read(db, given, quiet):
+    "Tables, numbered; `given` is what read_tables takes besides the database."
+    tables = read_tables(db, *given)
+    if not quiet: print(*tables.report, sep='\n', flush=True)
+    return tables
+
+def _in_memory(given, memory, budget, quiet):
+    "Tables as a `Data`. Raises `ValueError` if it does not fit in the budget."
+    with Database(budget and budget * 2 // 3) as db:
+        tables = _read(db, given, quiet)
+        if budget and _bytes_in_memory(tables) > budget:
+            refuse(f'memory={memory} is too little for a graph of {tables.num_nodes:,} nodes in memory',
+                   'Give more, or name a folder for a ClusterStore: store=...')
+        return as_graph(Data(**tables.fields()))
+
+def _number(job, given, budget, quiet):
+    "Number tables, which stay in the work folder. Returns the graph as a `Data` if it fits in the budget, else None."
+    with atomic_folder(job.work/'numbered', lambda path: None) as folder:
+        with Database(budget and budget * 2 // 3, folder=folder) as db:
+            tables = _read(db, given, quiet)
+            if budget and _bytes_in_memory(tables) <= budget: return as_graph(Data(**tables.fields()))
+            _save_tables(tables)
+        os.replace(folder/'kept.duckdb', folder/'tables.duckdb')
+        (folder/'tables.duckdb.wal').unlink(missing_ok=True)            # of the replaced one
+    return None
+
+def _store_or_memory(job, given, memory, budget, quiet):
+    "Tables as a ClusterStore, or as a `Data` if that fits in a budget."
+    numbered = job.work/'numbered'
+    data = None if (numbered/'tables.json').exists() else _number(job, given, budget, quiet)
+    if data is not None:
+        if not quiet: print(f'store: none was written, since the graph fits in memory={memory}', flush=True)
+        return data
+    with Database(budget and budget // 8, folder=numbered, read_only=True) as db:       # the rest is for sorting
+        return _store_tables(job, _open_tables(db, *given))
+
 @delegates(Columns, but=['features'])
 def load_graph(
     graph:Any, # a dataset's name, a path, tables of edges, a graph in Python: see the table above
@@ -145,11 +280,19 @@ def load_graph(
     memory:int|str|None=None, # what the process may have of its own while tables are read, like '2 GB'; None: no limit
     store:str|Path|None=None, # a folder for a ClusterStore; with `memory`, for a graph that is larger than that
     num_parts:int|None=None, # clusters of that store; None: one for 1,000 nodes
-    overwrite:bool=False, # may it take the place of a store that is there?
-    quiet:bool=False, # do not print what was found in tables?
+    # may it take the place of a store that is there? Without, one that was made from the same files is opened
+    overwrite:bool=False,
+    quiet:bool=False, # do not print what was found in tables, and what an earlier process has left?
     **kwargs # how to read tables, see Columns; `split` may also be the number of one of several splits
 ) -> Data|ClusterStore: # a ClusterStore if one was written, or if `graph` is one
     "Any graph. Raises `ValueError`, `TypeError` or `OSError`, and `ImportError` if a package is missing that reads it."
+    path = None if store is None else Path(store).expanduser()
+    options = kwargs | dict(root=None if root is None else str(root), features=features)
+    origin = None if path is None else _origin(graph, nodes, options)
+    checksum = _checksum(origin, num_parts)
+    if path and checksum and not overwrite and origin_of(path) == checksum:
+        if not quiet: print(f'{path}: was made from the same files, and is opened', flush=True)
+        return ClusterStore(path)
     found = _open(graph, root, kwargs.get('split'))
     if isinstance(found, (Data, ClusterStore)):
         if _is_number(kwargs.get('split')): found = choose_split(found, kwargs.pop('split'))
@@ -159,31 +302,16 @@ def load_graph(
                 refuse(f'{name} is for tables of edges, and {graph!s:.80} is none', 'Leave it out')
         if isinstance(found, ClusterStore): return found
         found = as_graph(found)
-        if store is None or (memory is not None and _bytes_of(found) <= parse_memory(memory)): return found
-    budget = None if memory is None else parse_memory(memory) - own_memory()
-    if budget is not None and budget < 2**27:
-        has = show_memory(own_memory())
-        refuse(f'memory={memory} leaves less than 134 MB beside the {has} of this process',
-               f"Give at least '{show_memory(own_memory() + 2**28)}'")
-    store = Path(store).expanduser() if store is not None else None
-    if store is not None and not overwrite and store.exists():
-        refuse(f'{store} exists', 'Name another folder, or say overwrite=True', FileExistsError)
-    buffers = budget // 4 if budget else 500_000_000
-    loading = ProgressBar('Loading', leave=False, progress=False if quiet else None, delay=5.)
-    if isinstance(found, Data):
-        with loading: return _store_data(found, store, num_parts, buffers, overwrite)
+        if path is None or (memory is not None and _bytes_of(found) <= parse_memory(memory)): return found
+    budget = _budget(memory)
+    if path is not None and not overwrite and path.exists():
+        refuse(f'{path} exists', 'Name another folder, or say overwrite=True', FileExistsError)
     is_folder = isinstance(found, RawGraph) and isinstance(graph, (str, Path)) and Path(graph).expanduser().is_dir()
     if is_folder and isinstance(kwargs.get('split'), str): del kwargs['split']          # it has named one of OGB's
-    with loading, Database(budget and budget * 2 // 3, store) as db:
-        tables = read_tables(db, found, nodes, Columns(features=features, **kwargs))
-        if not quiet: print(*tables.report, sep='\n', flush=True)
-        fits = not budget or _bytes_in_memory(tables) <= budget
-        if fits and budget and store is not None and not quiet:
-            print(f'store: none was written, since the graph fits in memory={memory}', flush=True)
-        if fits and (store is None or budget): return as_graph(Data(**tables.fields()))
-        if store is None:
-            refuse(f'memory={memory} is too little for a graph of {tables.num_nodes:,} nodes in memory',
-                   'Give more, or name a folder for a ClusterStore: store=...')
-        if tables.features: tables.write_features()
-        if budget: db.execute(f"SET memory_limit = '{max(budget // 2**23, 32)}MiB'")        # the rest is for sorting
-        return _store_tables(tables, store, num_parts, buffers, overwrite)
+    given = found, nodes, None if isinstance(found, Data) else Columns(features=features, **kwargs)
+    with ProgressBar('Loading', leave=False, progress=False if quiet else None, delay=5.):
+        if path is None: return _in_memory(given, memory, budget, quiet)
+        with _work_folder(path, origin, quiet) as work:
+            job = _Job(path, work, num_parts, budget // 4 if budget else 500_000_000, overwrite, checksum)
+            if isinstance(found, Data): return _store_data(job, found)
+            return _store_or_memory(job, given, memory, budget, quiet)

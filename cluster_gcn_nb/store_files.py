@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FORMAT', 'VERSION', 'ArrayWriter', 'map_array', 'file_name', 'Column', 'column_from', 'column_of', 'named', 'to_disk',
            'from_disk', 'Texts', 'text_arrays', 'write_texts', 'StoredIds', 'IdWriter', 'ExternalSort', 'write_meta',
-           'read_meta', 'check_replaceable']
+           'read_meta', 'origin_of', 'check_replaceable']
 
 # %% ../nbs/31_store_files.ipynb #imports
 import hashlib, json, math, os, re
@@ -375,9 +375,11 @@ def _digest(about): return hashlib.sha256(json.dumps(about).encode()).hexdigest(
 def write_meta(
     folder:Path, # of the store
     about:dict, # plain values
+    made_from:str|None=None, # a checksum of what the graph was read from, see origin_of
 ):
     "Write `store.json`."
     content = dict(format=FORMAT, version=VERSION, sha256=_digest(about), store=about)
+    if made_from is not None: content['made_from'] = made_from
     with open(folder/'store.json', 'w') as f:
         f.write(json.dumps(content, indent=1))
         f.flush()
@@ -402,6 +404,12 @@ def read_meta(
     if found.get('sha256') != _digest(found.get('store')):
         raise ValueError(f'{file} is damaged: its content does not match its checksum')
     return found['store'], found['sha256']
+
+def origin_of(
+    path:Path, # perhaps a store
+) -> str|None: # what write_meta was given as made_from; None: nothing, or there is no store
+    try: return json.loads((path/'store.json').read_text(encoding='utf-8')).get('made_from')
+    except (OSError, ValueError, AttributeError): return None
 
 # %% ../nbs/31_store_files.ipynb #replaceable
 def check_replaceable(

@@ -414,6 +414,7 @@ def write_store(
     memory:str|int='500 MB',
     overwrite:bool=False, # may it take the place of a store that is there?
     progress:bool|None=None, # show progress bars? None: on terminals, elsewhere a line every 30 seconds
+    made_from:str|None=None, # see write_meta
 ) -> Path: # of the folder
     "Write a graph in the order of its clusters: see `ClusterStore.write`."
     path, size = Path(path).resolve(), parse_memory(memory)
@@ -424,6 +425,6 @@ def write_store(
     if path.exists(): check_replaceable(path, overwrite)
     with atomic_folder(path, lambda path: check_replaceable(path, overwrite)) as folder:
         writer = StoreWriter(folder, size, progress, sparse_format == 'csc', features)
-        write_meta(folder, writer.store(data, partition))
+        write_meta(folder, writer.store(data, partition), made_from)
         for rest in folder.glob('*.sort'): shutil.rmtree(rest)
     return path

@@ -39,6 +39,7 @@ class TableGraph(Patched):
         self.label = Labels()
         self.label_name:str|None = None                     # their column
         self.part:str|None = 'NULL'                         # 0, 1 or 2 in SQL; None: by chance
+        if db.read_only: return                             # it is numbered already, and load_graph knows the rest
         self.open_tables(edges, nodes)
         self.number_nodes()
         self.number_edges()
@@ -210,7 +211,7 @@ def number_edges(self:TableGraph):
     if not self.columns.directed and weight:
         merged = f'{both}, fsum(weight) / count(*) AS weight FROM ({merged}) AS one_way GROUP BY ALL'
     elif not self.columns.directed: merged = f'{both} FROM raw {proper} GROUP BY ALL'
-    self.db.execute(f'CREATE TABLE links AS {merged}')
+    self.db.execute(f"CREATE TABLE {self.db.links}links AS {merged}")
     self.db.execute('DROP TABLE raw')
     self.num_links = self.db.value('SELECT count(*) FROM links')
     unknown = self.unknown_ends(numbers, joins) if counts[2] else []

@@ -8,7 +8,7 @@ __all__ = ['ARROW', 'READ_ARROW', 'database_errors', 'quoted', 'literal', 'count
 # %% ../nbs/12_tables.ipynb #imports
 import csv, errno, gzip, io, re, shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import zip_longest
@@ -91,26 +91,32 @@ class Table:
         refuse(f'{self.source} has no column {column!r}', known)
 
 class Database(Patched):
-    "A DuckDB database in a temporary folder; use it by `with`."
+    "A DuckDB database in a temporary folder, or in one that stays; use it by `with`."
     def __init__(self,
         memory:int|None=None, # bytes that DuckDB may use; None: 80 % of the machine's
         beside:str|Path|None=None, # a path on the disk that is to be used
+        folder:Path|None=None, # for files that stay: tables.duckdb, and links.duckdb for the table `links` alone
+        read_only:bool=False, # is everything in it already?
     ):
-        self.memory, self.beside = memory, beside
+        self.memory, self.beside, self.stays, self.read_only = memory, beside, folder, read_only
         self.num_views = 0                                  # each table has a view of its own
         self.sources:dict[str, str] = {}                    # for the messages of errors
 
     def __enter__(self):
-        self._place = temporary_folder(self.beside)
+        self._place = temporary_folder(self.beside) if self.stays is None else nullcontext(self.stays)
         self.folder = self._place.__enter__()
         config:dict = dict(autoinstall_known_extensions='false', autoload_known_extensions='false',
                       temp_directory=str(self.folder/'spilled'))
         if self.memory is not None: config['memory_limit'] = f'{max(self.memory // 2**20, 32)}MiB'
-        self.connection = duckdb.connect(str(self.folder/'tables.duckdb'), config=config)
+        self.connection = duckdb.connect(str(self.folder/'tables.duckdb'), self.read_only, config)
         self.connection.execute('SET enable_progress_bar = false; PRAGMA disable_checkpoint_on_shutdown')
         # With thousands of columns, looking for equal parts takes minutes. And our joins name the smaller table last,
         # which is the one to be kept in memory; DuckDB would choose by a guess of the sizes.
         self.connection.execute("SET disabled_optimizers = 'common_subexpressions, build_side_probe_side'")
+        links = self.folder/'links.duckdb'
+        self.links = 'links_file.' if self.stays and (links.exists() or not self.read_only) else ''     # its place
+        if self.links: self.connection.execute(f"""ATTACH {literal(str(links))} AS links_file;
+                                                   SET search_path = 'tables.main,links_file.main'""")
         return self
 
     def __exit__(self, *error):
