@@ -461,10 +461,10 @@ def cluster_gcn_plan(
     with one_line_errors():
         from cluster_gcn_nb.forecast import plan_training
         if graph is None and num_edges is None: graph = 'Debian'
-        options = load_options(all_options(kwargs))
-        plan = plan_training(
-            graph and graph_name(graph), options.pop('nodes', None), hidden, num_layers, num_parts, batch_size, memory,
-            precision, num_edges, num_features, num_classes, root, probe_seconds, **options)
+        options = load_options(all_options(kwargs)) | dict(
+            hidden_channels=hidden, num_layers=num_layers, num_parts=num_parts, batch_size=batch_size, memory=memory,
+            precision=precision, num_edges=num_edges, num_features=num_features, num_classes=num_classes, root=root)
+        plan = plan_training(graph and graph_name(graph), probe_seconds=probe_seconds, **options)
         print(plan)
         if json: plan.save(json)
 

@@ -138,7 +138,9 @@ def cut_stream(self:Probe, edges:GraphStream, graph:Any, parts:int, buffers:int,
     options:dict = dict(memory=buffers, progress=False)
     kept = 1 if self.size.num_nodes > 10**6 else None
     rough = self.timed('sort', lambda: ClusterStore.write(edges, None, self.folder/'rough', **options))
-    partition = self.timed('partition', lambda: partition_graph(rough, parts, method='streaming', kept=kept))
+    block = max(2**12, min(2**19, self.size.num_edges // 64, rough.num_edges // 8))     # as large as it will be
+    cut:dict = dict(method='streaming', kept=kept, block_entries=block)
+    partition = self.timed('partition', lambda: partition_graph(rough, parts, **cut))
     if isinstance(graph, GraphStream): graph.edges = rough.edge_pieces
     precision = None if self.size.nonzeros else self.settings.precision
     return self.timed('write', lambda: ClusterStore.write(graph, partition, path, precision, **options))
