@@ -78,14 +78,15 @@ class Probe(Patched):
         size, settings = self.size, self.settings
         degree = min(size.num_edges / size.num_nodes, num_nodes / 4)
         parts = max(num_nodes * settings.num_parts // size.num_nodes, 1)
-        data = planted_partition(num_nodes, degree, parts, max(size.num_classes, 2), size.num_features, .6)
+        classes = max(size.num_classes, 2)
+        data = planted_partition(num_nodes, degree, parts, classes, size.num_features, .6)
         self.share = data.num_edges / size.num_edges
         del data.community
         if size.has_ids: data.node_names = [f'u{i}' for i in range(num_nodes)]
         if size.nonzeros: data.x *= torch.rand(data.x.shape) < size.nonzeros / size.num_features
         self.folder.mkdir()
         graph = self.in_memory(data, parts) if settings.in_memory else self.in_store(data, parts)
-        model = GCN(size.num_features, settings.hidden_channels, size.num_classes, settings.num_layers)
+        model = GCN(size.num_features, settings.hidden_channels, classes, settings.num_layers)
         self.train_steps(model, graph, limit)
         self.predict_all(model, data if settings.in_memory else graph)
         return self
