@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from .loader import ClusterLoader
 from .histories import HaloBatches
+from .evaluation import scored_nodes
 from .inference import Prediction
 from .memory import SLACK, OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .prediction_memory import TooLittle
@@ -116,7 +117,9 @@ def check_budget(
     run.memory, refusal = memory, None
     try:
         reserve = _kept_later(run) + SLACK
-        if run.data is not None: Prediction(run.model, run.data, memory, device=run.device, copies=2, reserve=reserve)
+        if run.data is not None:
+            nodes, _ = scored_nodes(run.labels)
+            Prediction(run.model, run.data, memory, device=run.device, copies=2, reserve=reserve, nodes=nodes)
     except TooLittle as error: refusal = error
     needed, text = training_memory(run, memory)
     if refusal is not None and refusal.enough > needed: raise refusal

@@ -239,6 +239,7 @@ def cluster_gcn_train(
     patience:int=None, # stop after so many epochs without a better validation score
     history:str=None, # keep links that leave a batch, by tables: forward, both, none (default: forward, in memory)
     memory:str=None, # what the process may have of its own, like '2 GB'
+    precision:str=None, # of features, if they go to a store: float32, float16 or bfloat16 (default: as they are)
     method:str='metis', # partitioner: metis, kaminpar, streaming or random
     seed:int=0, # of partition, initial weights, shuffling and dropout
     metric:str=None, # what is scored: accuracy, micro-F1, macro-F1, ROC-AUC; RMSE, MAE, R2; AUC, MRR, Hits@20, ...
@@ -351,6 +352,7 @@ def stats_of_file(
     if isinstance(found, dict): return None
     options = load_options(config)
     nodes, limit = options.pop('nodes', None), None
+    if isinstance(options.get('features'), str): del options['features']        # an array, of which nothing is counted
     if memory:
         from cluster_gcn_nb.memory import own_memory, parse_memory
         limit = max(parse_memory(memory) - own_memory(), 2**27)
@@ -397,6 +399,7 @@ def cluster_gcn_partition(
     root:str=None, # folder with the files of datasets (default: $CLUSTER_GCN_DATA, or a cache folder)
     out:str='partition', # folder for assignment and report
     store:str=None, # folder for a ClusterStore of the graph in the order of its clusters, to train from
+    precision:str=None, # of features in the store: float32, float16 or bfloat16 (default: as they are)
     overwrite:bool=False, # may they take the place of what is there?
     **kwargs
 ):
@@ -413,7 +416,7 @@ def cluster_gcn_partition(
         from cluster_gcn_nb.partition import fingerprint, partition_graph
         from cluster_gcn_nb.progress import watched
         from cluster_gcn_nb.runs import open_out, write_assignment, write_report
-        found = dict(graph=graph_name(graph), root=root) | all_options(kwargs)
+        found = dict(graph=graph_name(graph), root=root, precision=precision) | all_options(kwargs)
         if (Path(found['graph'])/'store.json').exists():
             raise ValueError(f'{graph} is a store, which is cut into clusters already')
         folder = open_out(out)
@@ -435,7 +438,7 @@ def cluster_gcn_partition(
             print(f'assignment and report are in {folder}')
             if store:
                 from cluster_gcn_nb.store import ClusterStore
-                print(ClusterStore.write(data, partition, store, overwrite=overwrite), f'is in {store}')
+                print(ClusterStore.write(data, partition, store, precision, overwrite=overwrite), f'is in {store}')
 
 # %% ../nbs/83_cli.ipynb #plan
 @console_command

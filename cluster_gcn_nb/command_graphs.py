@@ -22,7 +22,9 @@ def table_options(
     id:str=None, # its column of ids (default: by its name, or the first)
     label:str=None, # its column of labels, or none (default: by its name)
     task:str=None, # classification or regression (default: by the labels); in training, links needs no labels
-    features:str=None, # its columns of features, with commas between, as in CSV (default: all that hold numbers)
+    # its columns of features, with commas between, as in CSV (default: all that hold numbers); or an array in a file
+    # .npy, with a row for each row of the nodes
+    features:str=None,
     # its column of train, val and test, or shares of the first two, like .5,.25 (default: .6,.2); of a file with
     # several splits: the number of one, from 0; in training: or all
     split:str=None,
@@ -45,7 +47,9 @@ def all_options(
         raise ValueError(f"task={given['task']!r} should be classification, regression or links")
     if unknown := given.keys() - known.keys(): raise TypeError(f'there is no option {min(unknown)!r}')
     known |= given
-    if known['nodes']: known['nodes'] = str(Path(known['nodes']).expanduser().resolve())
+    for name in ('nodes', 'features'):
+        value = known[name]
+        if value and (name == 'nodes' or value.endswith('.npy')): known[name] = str(Path(value).expanduser().resolve())
     return known
 
 def graph_name(
@@ -69,7 +73,8 @@ def load_options(
     config:dict, # options of a command
 ) -> dict: # those of tables, as load_graph takes them
     options = all_options({key: config[key] for key in all_options({}) if key in config})
-    if options['features']: options['features'] = next(csv.reader([options['features']], skipinitialspace=True))
+    names = options['features']
+    if names and not names.endswith('.npy'): options['features'] = next(csv.reader([names], skipinitialspace=True))
     if options['header']: options['header'] = options['header'] == 'yes'
     if options['split']: options['split'] = shares(options['split'])
     if options['nodes'] and config.get('seed'): options['seed'] = config['seed']               # of the split
@@ -81,7 +86,7 @@ def load_options(
     return options
 
 def open_graph(
-    config:dict, # with `graph`, `root`, and the options of tables
+    config:dict, # with `graph`, `root`, the options of tables, and perhaps `precision`
     memory:str=None, # what the process may have while the graph is read
     store:Any=None, # folder for a ClusterStore of a graph that is larger
     num_parts:int=None, # clusters in it
@@ -91,7 +96,9 @@ def open_graph(
     "The graph of a command."
     from cluster_gcn_nb.load import load_graph
     options = load_options(config)
-    if memory: options |= dict(memory=memory, store=store, num_parts=num_parts, overwrite=overwrite)
+    if memory:
+        options |= dict(memory=memory, store=store, num_parts=num_parts, overwrite=overwrite)
+        options['precision'] = config.get('precision')
     return load_graph(config['graph'], root=config.get('root'), quiet=not is_first(), **options | more)
 
 # %% ../nbs/82_command_graphs.ipynb #graph

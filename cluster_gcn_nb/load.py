@@ -30,7 +30,7 @@ from .partition import Partition, partition_graph
 from .progress import ProgressBar
 from .store import ClusterStore
 from .store_files import origin_of
-from .store_write import GraphStream, write_store
+from .store_write import STORED_AS, GraphStream, write_store
 from .table_graph import open_file, read_tables
 from .tables import Database, Table, literal
 
@@ -84,6 +84,20 @@ def _open_path(graph, root, split):
         if path.is_dir(): return read_ogb(path, split if isinstance(split, str) else None)
         if path.suffix: raise FileNotFoundError(f'there is no file {graph}') from None
         raise ValueError(f'{error}. Or name a file, or the folder of a store') from None
+def _array_of_features(features):
+    "Features that are no columns of a table: an array, or a file of one; mapped [rows, num_features]. None: others."
+    if isinstance(features, (str, Path)) and Path(features).suffix == '.npy':
+        path = Path(features).expanduser()
+        if not path.is_file(): raise FileNotFoundError(f'there is no file {features}')
+        try: features = np.lib.format.open_memmap(path, 'r')
+        except (ValueError, EOFError): refuse(f'{path} holds no array of numbers', 'Write it by np.save(path, x)')
+    if isinstance(features, torch.Tensor): features = features.detach().cpu().numpy()
+    if not isinstance(features, np.ndarray) or features.ndim == 1: return None
+    if features.ndim != 2 or features.dtype.kind not in 'iuf':
+        refuse(f'features is an array of {features.dtype} of shape {list(features.shape)}',
+               'Give numbers, a row for each row of the nodes')
+    return features
+
 
 # %% ../nbs/34_load.ipynb #origin
 def _files_of(given):
@@ -96,15 +110,16 @@ def _files_of(given):
 def _origin(graph, nodes, options):
     "Plain values that tell what a graph is read from, and how; None if something is in memory."
     given = [value for value in (graph, nodes) if value is not None]
+    if str(options.get('features')).endswith('.npy'): given.append(options['features'])
     if not all(isinstance(value, (str, Path)) for value in given): return None
     origin = dict(version=cluster_gcn_nb.__version__, files=list(map(_files_of, given)), options=options)
     try: return json.loads(json.dumps(origin))                  # as it is read from a file
     except TypeError: return None
 
-def _checksum(origin, num_parts):
+def _checksum(origin, num_parts, precision):
     "SHA-256 of all that a store is made from; None if that is unknown."
     if origin is None: return None
-    return hashlib.sha256(json.dumps([origin, num_parts], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([origin, num_parts, precision], sort_keys=True).encode()).hexdigest()
 
 # %% ../nbs/34_load.ipynb #tables
 _KNOWN = 'report', 'num_nodes', 'num_links', 'id_name', 'weight', 'label_name', 'part'
@@ -123,9 +138,9 @@ def _save_tables(tables):
     tables.db.execute('CHECKPOINT kept; DETACH kept; CHECKPOINT links_file')
     (tables.db.folder/'tables.json').write_text(json.dumps(known, default=lambda number: number.item()))
 
-def _open_tables(db, graph, nodes, columns):
+def _open_tables(db, graph, nodes, columns, x):
     "The `TableGraph` in a database that `_save_tables` has completed."
-    tables, known = read_tables(db, graph, nodes, columns), json.loads((db.folder/'tables.json').read_text())
+    tables, known = read_tables(db, graph, nodes, columns, x), json.loads((db.folder/'tables.json').read_text())
     tables.columns = replace(tables.columns, directed=known.pop('directed'))
     tables.nodes = None if known['nodes'] is None else Table(**known.pop('nodes'))
     tables.label = Labels(**known.pop('label'))
@@ -144,6 +159,7 @@ class _Job:
     work:Path           # folder of what is made on the way
     num_parts:int|None  # as for load_graph
     memory:int          # bytes for buffers
+    precision:str|None  # as for load_graph
     overwrite:bool      # as for load_graph
     checksum:str|None   # of what it is made from
 
@@ -175,7 +191,8 @@ def _write(job, graph, rough):
     "The last two stages, of a GraphStream or a mapped `Data`."
     partition = _cut(job, rough)
     if isinstance(graph, GraphStream): graph.edges = rough.edge_pieces
-    write_store(graph, partition, job.path, memory=job.memory, overwrite=job.overwrite, made_from=job.checksum)
+    write_store(graph, partition, job.path, job.precision, memory=job.memory, overwrite=job.overwrite,
+                made_from=job.checksum)
     return ClusterStore(job.path)
 
 def _store_data(job, data):
@@ -201,7 +218,8 @@ def _bytes_of(data):
 def _bytes_in_memory(tables):
     "What the `Data` of tables takes at most while it is made."
     edges = tables.num_links * (1 if tables.columns.directed else 2)
-    return 80 * edges + tables.num_nodes * (12 * len(tables.features) + 200)
+    width = tables.arrays['x'].shape[1] if 'x' in tables.arrays else len(tables.features)
+    return 80 * edges + tables.num_nodes * (12 * width + 200)
 
 # %% ../nbs/34_load.ipynb #load
 def _for_task(graph, task):
@@ -275,11 +293,14 @@ def _store_or_memory(job, given, memory, budget, quiet):
 def load_graph(
     graph:Any, # a dataset's name, a path, tables of edges, a graph in Python: see the table above
     nodes:Any=None, # a table of nodes, to a table of edges
-    features:list|None=None, # columns of numbers among those of the nodes; None: all
+    # columns of numbers among those of the nodes (None: all); or an array, or a file .npy, with a row for each row of
+    # the nodes, whose numbers are taken as they are
+    features:Any=None,
     root:str|Path|None=None, # folder with the raw files of datasets
     memory:int|str|None=None, # what the process may have of its own while tables are read, like '2 GB'; None: no limit
     store:str|Path|None=None, # a folder for a ClusterStore; with `memory`, for a graph that is larger than that
     num_parts:int|None=None, # clusters of that store; None: one for 1,000 nodes
+    precision:str|None=None, # of its features: 'float32', 'float16' or 'bfloat16'; None: as they are
     # may it take the place of a store that is there? Without, one that was made from the same files is opened
     overwrite:bool=False,
     quiet:bool=False, # do not print what was found in tables, and what an earlier process has left?
@@ -287,9 +308,12 @@ def load_graph(
 ) -> Data|ClusterStore: # a ClusterStore if one was written, or if `graph` is one
     "Any graph. Raises `ValueError`, `TypeError` or `OSError`, and `ImportError` if a package is missing that reads it."
     path = None if store is None else Path(store).expanduser()
+    if precision not in (None, *STORED_AS):
+        refuse(f'precision={precision!r} is unknown', f'Choose one of {", ".join(STORED_AS)}')
+    if isinstance(features, Path): features = str(features)
     options = kwargs | dict(root=None if root is None else str(root), features=features)
     origin = None if path is None else _origin(graph, nodes, options)
-    checksum = _checksum(origin, num_parts)
+    checksum = _checksum(origin, num_parts, precision)
     if path and checksum and not overwrite and origin_of(path) == checksum:
         if not quiet: print(f'{path}: was made from the same files, and is opened', flush=True)
         return ClusterStore(path)
@@ -298,7 +322,7 @@ def load_graph(
         if _is_number(kwargs.get('split')): found = choose_split(found, kwargs.pop('split'))
         if kwargs.get('task') is not None: found = _for_task(found, kwargs.pop('task'))
         for name, value in dict(nodes=nodes, features=features, **kwargs).items():
-            if value not in (None, False):
+            if value is not None and value is not False:
                 refuse(f'{name} is for tables of edges, and {graph!s:.80} is none', 'Leave it out')
         if isinstance(found, ClusterStore): return found
         found = as_graph(found)
@@ -308,10 +332,12 @@ def load_graph(
         refuse(f'{path} exists', 'Name another folder, or say overwrite=True', FileExistsError)
     is_folder = isinstance(found, RawGraph) and isinstance(graph, (str, Path)) and Path(graph).expanduser().is_dir()
     if is_folder and isinstance(kwargs.get('split'), str): del kwargs['split']          # it has named one of OGB's
-    given = found, nodes, None if isinstance(found, Data) else Columns(features=features, **kwargs)
+    x = _array_of_features(features)
+    columns = None if isinstance(found, Data) else Columns(features=features if x is None else None, **kwargs)
+    given = found, nodes, columns, x
     with ProgressBar('Loading', leave=False, progress=False if quiet else None, delay=5.):
         if path is None: return _in_memory(given, memory, budget, quiet)
         with _work_folder(path, origin, quiet) as work:
-            job = _Job(path, work, num_parts, budget // 4 if budget else 500_000_000, overwrite, checksum)
+            job = _Job(path, work, num_parts, budget // 4 if budget else 500_000_000, precision, overwrite, checksum)
             if isinstance(found, Data): return _store_data(job, found)
             return _store_or_memory(job, given, memory, budget, quiet)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from .core import MASKS, atomic_write, refuse, temporary_folder
 from .graphs import as_graph, label_kind, num_splits
+from .inference import ClassPrediction
 from .metrics import check_logits
 from .ranks import is_main_process
 from .step import labels_of
@@ -124,6 +125,9 @@ def _probabilities(logits, kind):
 
 def _answers(logits, kind, classes):
     "Predicted classes or sets of labels, and how probable they are."
+    if isinstance(logits, ClassPrediction):
+        probability = logits.probability.double().numpy().round(4)
+        return dict(prediction=_class_texts(logits.classes, classes), probability=probability)
     prediction = np.empty(len(logits), object)
     probability = np.empty(len(logits))
     for i in range(0, len(logits), _PIECE):
@@ -164,7 +168,9 @@ def _kind(data, multi_label):
 
 def prediction_table(
     data:Data|Any, # the graph; or a ClusterStore
-    logits:Tensor, # [num_nodes, num_classes]; of a regression, the predicted numbers [num_nodes] or [num_nodes, k]
+    # [num_nodes, num_classes]; of a regression, the predicted numbers [num_nodes] or [num_nodes, k]; or what
+    # predict_classes gives
+    logits:Tensor|ClassPrediction,
     classes:Sequence|None=None, # [num_classes] their names; default: class_names
     multi_label:bool|None=None, # may a node have many labels? Default: by the labels of the graph, as is a regression
     all_probabilities:bool=False, # one more column for each class, read from the logits?
@@ -173,13 +179,17 @@ def prediction_table(
 ) -> dict: # columns by name: arrays, or sequences that are read from disk; one entry per node
     "The predictions for each node of a graph, by the user's ids."
     data = as_graph(labels_of(data))
-    if data.num_nodes != len(logits):
-        refuse(f'there are {len(logits)} rows of logits for {data.num_nodes} nodes', 'Pass the graph that they are of')
-    check_logits(logits)
-    kind = _kind(data, multi_label) if kind is None else kind
+    is_reduced = isinstance(logits, ClassPrediction)
+    values = logits.probability if is_reduced else logits
+    if data.num_nodes != len(values):
+        refuse(f'there are {len(values)} rows of logits for {data.num_nodes} nodes', 'Pass the graph that they are of')
+    check_logits(values)
+    if is_reduced and all_probabilities: refuse('predict_classes gives one for each node', 'Give what predict does')
+    if kind is None: kind = 'classes' if is_reduced else _kind(data, multi_label)
     if kind == 'numbers': columns, classes = _numbers(logits, 'prediction'), []
     else:
-        classes = class_names(data, logits.shape[1]) if classes is None else [str(name) for name in classes]
+        width = logits.num_classes if is_reduced else logits.shape[1]
+        classes = class_names(data, width) if classes is None else [str(name) for name in classes]
         columns = _answers(logits, kind, classes)
     columns |= _known(data, kind, classes)
     if all_probabilities and kind != 'numbers': columns |= _each_probability(logits, kind, classes)

@@ -24,7 +24,7 @@ from .datasets import DATASETS
 from .formats import looks_like
 from .graphs import as_graph, label_kind
 from .model import GCN
-from .inference import predict
+from .inference import ClassPrediction, predict, predict_classes
 from .partition import Partition, has_labels, partition_graph
 from .predictions import class_names, id_name, node_names, prediction_table, write_table
 from .ranks import is_main_process, join, progress_bar
@@ -72,6 +72,13 @@ def _all_logits(model, data, device, memory):
     "At once where that may be, else layer by layer."
     if memory is None and isinstance(data, Data): return predict_logits(model, data, device)
     return predict(model, data, memory, device=device)
+
+def _answers(model, data, kind, device, memory):
+    "The same for prediction_table; of classes that are predicted layer by layer, no more than it needs."
+    y, by_layers = labels_of(data).get('y'), memory is not None or not isinstance(data, Data)
+    are_classes = kind == 'classes' and model.out_channels > 1 and (y is None or label_kind(y) == 'classes')
+    if by_layers and are_classes: return predict_classes(model, data, memory, device)
+    return _all_logits(model, data, device, memory)
 
 # %% ../nbs/80_runs.ipynb #save
 _SAME = 'num_layers', 'dropout', 'norm', 'diag_lambda', 'layer_norm', 'residual'
@@ -129,9 +136,11 @@ def save_run(
 def _of_nodes(model, data, config):
     "What was learnt of the labels of nodes; a function that writes the predictions."
     if isinstance(data, Data): data = as_graph(data, needs=('x', 'edge_index', 'y'))
-    outputs, labels = _all_logits(model, data, None, config.get('memory')), labels_of(data)
+    labels = labels_of(data)
+    outputs = _answers(model, data, label_kind(labels.y), None, config.get('memory'))
+    width = outputs.num_classes if isinstance(outputs, ClassPrediction) else outputs.shape[1]
     def write(out): write_table(out/'predictions.csv', prediction_table(labels, outputs))
-    return learnt_from(labels, data.num_features, outputs.shape[1]), write
+    return learnt_from(labels, data.num_features, width), write
 
 def _of_links(model, split, config):
     "What was learnt of links; a function that writes the scores of those that were set apart."
@@ -367,10 +376,12 @@ def predict_graph(
     check_feature_names(model, graph)
     check_fits(model, graph.num_features)
     model.class_names = None                # predictions have the names of the run, and labels those of the graph
-    logits = _all_logits(model, graph, device, memory)
     if config['kind'] == 'links':
-        vectors = {f'h{k}': logits[:, k].numpy() for k in range(logits.shape[1])}
+        found = _all_logits(model, graph, device, memory)
+        vectors = {f'h{k}': found[:, k].numpy() for k in range(found.shape[1])}
         return {id_name(labels_of(graph), list(vectors)): node_names(labels_of(graph))} | vectors
+    kind = None if all_probabilities else config['kind']
+    logits = _answers(model, graph, kind, device, memory)
     hidden = predict(model, graph, memory, device=device, embeddings=True) if embeddings else None
     return prediction_table(graph, logits, config['class_names'], None, all_probabilities, hidden, config['kind'])
 

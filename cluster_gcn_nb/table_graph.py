@@ -28,7 +28,7 @@ class TableGraph(Patched):
         edges:Any, # a table, see Database.table; or a JSON file of one object with nodes and links
         nodes:Any=None, # a table; None: all that are named by edges
         columns:Columns|None=None, # how to read them
-        arrays:dict|None=None, # with a row for each row of `nodes`: `x`, dense or sparse, and others
+        arrays:dict|None=None, # with a row for each row of `nodes`, or each node: `x`, dense or sparse, and others
         others:dict|None=None, # what belongs to the graph as a whole, such as `class_names`
     ):
         self.db, self.columns = db, columns or Columns()
@@ -42,6 +42,7 @@ class TableGraph(Patched):
         if db.read_only: return                             # it is numbered already, and load_graph knows the rest
         self.open_tables(edges, nodes)
         self.number_nodes()
+        self.check_arrays()
         self.number_edges()
         if self.nodes:
             self.describe_nodes()
@@ -144,6 +145,16 @@ def number_nodes(self:TableGraph):
     numbered = 'numbered as their ids are' if self.is_plain else 'numbered from 0 in the order of their ids'
     where = f'ids in column {self.id_name!r} (option id)' if self.nodes else 'named by the edges'
     self.report.append(f'nodes: {self.num_nodes:,}, {where}, {numbered}')
+
+@patch
+def check_arrays(self:TableGraph):
+    "Have the arrays a row for each row of the nodes' table?"
+    if not self.arrays: return
+    rows = self.db.value(f'SELECT count(*) FROM {self.nodes.view}') if self.nodes else self.num_nodes
+    what = f'{counted(rows, "row")} of {self.nodes.source}' if self.nodes else counted(rows, 'node')
+    for key, array in self.arrays.items():
+        if array.shape[0] != rows:
+            refuse(f'{key} has {counted(array.shape[0], "row")} for {what}', 'Give one row for each, in their order')
 
 @patch
 def are_integers(self:TableGraph):
@@ -327,7 +338,9 @@ def describe_nodes(self:TableGraph):
     elif 'y' not in self.arrays: self.report.append('labels: none (option label)')
     self.part, report = choose_split(self.db, self.nodes, self.columns, self.label.kind)
     self.report += self.label.report + report
-    if 'x' in self.arrays: return
+    if 'x' in self.arrays:
+        self.report.append(f'features: {self.arrays["x"].shape[1]:,}, from an array, a row for each row of the nodes')
+        return
     no_features = SPLITS | set(MASKS)
     rest = [name for name in useful_columns(self.db, self.nodes)
             if name not in (self.id_name, label, self.columns.split) and name.lower() not in no_features]
@@ -406,6 +419,12 @@ def labels(self:TableGraph,
     part = np.ma.filled(found['part'], -1)
     return labels | {mask: part == i for i, mask in enumerate(MASKS)}
 
+def _as_features(x, rows):
+    "Rows of an array in float32. Raises `ValueError` if one holds NaN or infinite numbers."
+    bad = ~np.isfinite(x).all(1)
+    if bad.any(): refuse(f'x is NaN or infinite in row {rows[bad][0]}', 'Replace such numbers')
+    return x.astype(np.float32)
+
 @patch
 def node_pieces(self:TableGraph,
     piece:int=2**16, # nodes to read at once
@@ -416,6 +435,7 @@ def node_pieces(self:TableGraph,
     for start in range(0, self.num_nodes, piece):
         stop = min(start + piece, self.num_nodes)
         one:dict = {key: array[rows[start:stop]] for key, array in self.arrays.items()}
+        if isinstance(one.get('x'), np.ndarray): one['x'] = _as_features(one['x'], rows[start:stop])
         if self.features: one['x'] = np.array(self.x[start:stop])
         one |= self.labels(start, stop)
         some = f'WHERE number >= {start} AND number < {stop} ORDER BY number'
@@ -479,9 +499,13 @@ def read_tables(
     graph:Any, # a table of edges, or a RawGraph
     nodes:Any, # a table of nodes, or None
     columns:Columns, # how to read them
+    x:np.ndarray|None=None, # features: a row for each row of `nodes`; without `nodes`, for each of the nodes 0, 1, ...
 ) -> TableGraph:
     "Tables, or what another program wrote. Raises `ValueError`."
-    if not isinstance(graph, RawGraph): return TableGraph(db, graph, nodes, columns)
+    given:dict = {} if x is None else dict(x=x)
+    if not isinstance(graph, RawGraph):
+        if nodes is None and given: columns = replace(columns, num_nodes=columns.num_nodes or len(x))
+        return TableGraph(db, graph, nodes, columns, given)
     _check_raw(graph, 'the graph')
     n, asked = graph.num_nodes, columns.num_nodes
     if None not in (n, asked) and n != asked:
@@ -491,13 +515,15 @@ def read_tables(
     if graph.first: edges |= {end: edges[end] + graph.first for end in ('source', 'target')}
     if nodes is not None:
         if graph.nodes: refuse(f'the graph has columns of nodes itself: {", ".join(graph.nodes)}', 'Leave nodes out')
-        tables = TableGraph(db, edges, nodes, columns)
+        tables = TableGraph(db, edges, nodes, columns, given)
         if n not in (None, tables.num_nodes):
             refuse(f'the graph has {n:,} nodes, but {tables.nodes.source} has {tables.num_nodes:,}',
                    'Give one row for each node')
         return tables
     rows = dict(graph.nodes or {})
     arrays = {key: rows.pop(key) for key in list(rows) if rows[key].ndim > 1 or sp.issparse(rows[key])}
+    if given and 'x' in arrays: refuse('the graph has features itself', 'Leave features out')
+    arrays |= given
     if not (rows or arrays or graph.first):
         columns = replace(columns, num_nodes=asked or n)
         return TableGraph(db, edges, None, columns, None, graph.fields)
