@@ -25,7 +25,7 @@ from .columns import Columns
 from .core import Patched, atomic_write, temporary_folder
 from .datasets import planted_partition
 from .graphs import as_graph
-from .inference import Prediction, predict
+from .inference import Prediction, predict, predict_classes
 from .loader import ClusterLoader
 from .memory import OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .model import GCN
@@ -42,14 +42,15 @@ from .tables import Database
 
 # %% ../nbs/84_plan.ipynb #probe
 def _write_tables(size, data, folder):
-    "A graph as tables like the user's: the same kind of file, ids of the same length."
+    "Tables like the user's, the same kind of file, ids of the same length: arguments of read_tables."
     n, width = data.num_nodes, max(math.ceil(size.id_bytes), len(str(data.num_nodes)) + 1)
     def name(column): return f"rpad('u' || {column}, {width}, 'x')" if size.id_bytes else f'{column}'
     once = data.edge_index if size.directed else data.edge_index[:, data.edge_index[0] < data.edge_index[1]]
     once = once[:, torch.randperm(once.shape[1])].numpy()
     found = dict(a=once[0].copy(), b=once[1].copy())
     x = data.x.numpy()
-    columns = dict(k=np.arange(n), label=data.y.numpy()) | {f'f{i}': x[:, i].copy() for i in range(x.shape[1])}
+    columns = dict(k=np.arange(n), label=data.y.numpy())
+    if not size.in_array: columns |= {f'f{i}': x[:, i].copy() for i in range(x.shape[1])}
     ending = size.file if size.file in ('.csv', '.parquet') else '.csv'
     weight = ', 1.5 AS weight' if size.weighted else ''
     with Database() as db:
@@ -59,7 +60,10 @@ def _write_tables(size, data, folder):
         db.execute(f"COPY ({edges}) TO '{folder}/edges{ending}'")
         nodes = f'SELECT {name("k")} AS id, * EXCLUDE k FROM columns'
         db.execute(f"COPY ({nodes}) TO '{folder}/nodes.parquet'")
-    return folder/f'edges{ending}', folder/'nodes.parquet'
+    found = folder/f'edges{ending}', folder/'nodes.parquet', Columns(label='label', directed=size.directed)
+    if not size.in_array: return *found, None
+    np.save(folder/'x.npy', x.astype(np.float16))
+    return *found, np.load(folder/'x.npy', mmap_mode='r')
 
 class Probe(Patched):
     "Stages run on a small graph of the same shape."
@@ -103,16 +107,15 @@ class Probe(Patched):
 def in_memory(self:Probe, data:Data, parts:int) -> ClusterData:
     "Read, if the graph is in tables, and cut."
     if self.size.form == 'tables':
-        edges, nodes = _write_tables(self.size, data, self.folder)
-        columns = Columns(label='label', directed=self.size.directed)
+        given = _write_tables(self.size, data, self.folder)
         with Database() as db:
-            data = self.timed('tables', lambda: as_graph(Data(**read_tables(db, edges, nodes, columns).fields())))
+            data = self.timed('tables', lambda: as_graph(Data(**read_tables(db, *given).fields())))
     return ClusterData(data, partition=self.timed('partition', lambda: partition_graph(data, parts)))
 
-def _open_tables(db, edges, nodes, columns):
+def _open_tables(db, given):
     "Tables in a database, with mapped features."
-    tables = read_tables(db, edges, nodes, columns)
-    tables.write_features()
+    tables = read_tables(db, *given)
+    if tables.features: tables.write_features()
     return tables
 
 @patch
@@ -125,10 +128,9 @@ def in_store(self:Probe, data:Data, parts:int) -> ClusterStore:
         graph:Any = data
         edges = GraphStream(n, lambda: iter(data.edge_index.split(2**20, dim=1)))
         if size.form == 'tables':
-            links, nodes = _write_tables(size, data, self.folder)
-            columns = Columns(label='label', directed=size.directed)
+            given = _write_tables(size, data, self.folder)
             db = stack.enter_context(Database(room * 2 // 3, self.folder/'tables'))
-            tables = self.timed('tables', lambda: _open_tables(db, links, nodes, columns))
+            tables = self.timed('tables', lambda: _open_tables(db, given))
             edges = GraphStream(n, lambda: tables.edge_pieces(2**20))
             graph = GraphStream(n, (), lambda: tables.node_pieces(2**14), tables.about())
         return self.cut_stream(edges, graph, parts, room // 4, path)
@@ -166,11 +168,13 @@ def train_steps(self:Probe, model:GCN, graph:Any, limit:float):
 
 @patch
 def predict_all(self:Probe, model:GCN, graph:Any):
-    "Exact predictions, with layers and logits in memory or on disk as they will be for the large graph."
+    "Exact predictions, with layers and logits in memory or on disk as they will be; of a store, classes at once."
     size, settings = self.size, self.settings
     prediction = Prediction(model, graph)
     give_back()
-    out = 4 * size.num_classes * size.num_nodes > settings.room // 4
+    classes = size.num_classes > 1 and not settings.in_memory
+    if classes: prediction.widths[-1] = 2
+    out = not classes and 4 * size.num_classes * size.num_nodes > settings.room // 4
     reserve, budget = settings.base - own_memory(), None if settings.in_memory else settings.memory
     sizes = prediction.widths, size.num_nodes, 4, bool(prediction.variants)
     try: self.plan = make_plan(*sizes, budget, out_on_disk=out, least=2**24, reserve=reserve)
@@ -180,7 +184,8 @@ def predict_all(self:Probe, model:GCN, graph:Any):
     places:dict = dict(out=self.folder/'logits.npy') if out else {}
     if self.plan.spills: places['folder'] = self.folder/'layers'
     del prediction
-    self.timed('predict', lambda: predict(model, graph, progress=False, **places))
+    function:Any = predict_classes if classes else predict
+    self.timed('predict', lambda: function(model, graph, progress=False, **places))
 
 # %% ../nbs/84_plan.ipynb #extrapolate
 READS = dict(sort=4, partition=16, write=4)     # numbers of nodes that are looked up for each edge, about

@@ -502,14 +502,15 @@ class ClassPrediction(NamedTuple):
     num_classes:int       # that the model knows
 
 def predict_classes(
-    model:nn.Module, graph:Data|Any, memory:int|str|None=None, device:str|torch.device|None=None, # see predict
+    model:nn.Module, graph:Data|Any, memory:int|str|None=None, # see predict
+    folder:str|Path|None=None, device:str|torch.device|None=None, progress:bool|None=None, # see predict
 ) -> ClassPrediction:
     "What predict(classes=True) gives, with probabilities. Raises as predict."
     with join().together('predict'):
         check_feature_names(model, graph)
         check_class_names(model, graph)
-        prediction = Prediction(model, graph, memory, device=device, classes=True, probabilities=True)
+        prediction = Prediction(model, graph, memory, folder, None, device, classes=True, probabilities=True)
     check_edge_fields(prediction.model, prediction.graph.fields)
-    found = prediction.run()
+    found = prediction.run(progress)
     return ClassPrediction(found[:, 0].long(), found[:, 1].float(), prediction.num_classes)
 

@@ -180,7 +180,8 @@ def prediction_table(
     "The predictions for each node of a graph, by the user's ids."
     data = as_graph(labels_of(data))
     is_reduced = isinstance(logits, ClassPrediction)
-    values = logits.probability if is_reduced else logits
+    if isinstance(logits, ClassPrediction): values, width = logits.probability, logits.num_classes
+    else: values, width = logits, logits.shape[-1]
     if data.num_nodes != len(values):
         refuse(f'there are {len(values)} rows of logits for {data.num_nodes} nodes', 'Pass the graph that they are of')
     check_logits(values)
@@ -188,7 +189,6 @@ def prediction_table(
     if kind is None: kind = 'classes' if is_reduced else _kind(data, multi_label)
     if kind == 'numbers': columns, classes = _numbers(logits, 'prediction'), []
     else:
-        width = logits.num_classes if is_reduced else logits.shape[1]
         classes = class_names(data, width) if classes is None else [str(name) for name in classes]
         columns = _answers(logits, kind, classes)
     columns |= _known(data, kind, classes)

@@ -77,7 +77,7 @@ def _answers(model, data, kind, device, memory):
     "The same for prediction_table; of classes that are predicted layer by layer, no more than it needs."
     y, by_layers = labels_of(data).get('y'), memory is not None or not isinstance(data, Data)
     are_classes = kind == 'classes' and model.out_channels > 1 and (y is None or label_kind(y) == 'classes')
-    if by_layers and are_classes: return predict_classes(model, data, memory, device)
+    if by_layers and are_classes: return predict_classes(model, data, memory, device=device)
     return _all_logits(model, data, device, memory)
 
 # %% ../nbs/80_runs.ipynb #save

@@ -17,7 +17,7 @@ from .columns import (
     LABELS, Columns, as_id, choose_ends, choose_features, choose_id, choose_weight, named_like, useful_columns)
 from .core import TABLES, file_kind, file_start, refuse
 from .datasets import count_classes
-from .load import load_graph
+from .load import array_of_features, load_graph
 from .sparse import sparse_rows
 from .tables import Database
 
@@ -34,6 +34,7 @@ class GraphSize:
     weighted:bool=False     # have edges a weight?
     id_bytes:float=0.       # of an id that is a text; 0: ids are integers
     has_ids:bool=False      # are there ids beside the numbers of the nodes?
+    in_array:bool=False     # are features in an array beside the tables?
     nonzeros:float=0.       # per node, of features that are kept as sparse rows; 0: they are dense
     file:str='.parquet'     # kind of the table of edges
     num_parts:int|None=None # clusters of a store
@@ -133,13 +134,15 @@ def size_of_tables(
     edges:Any, # a table of edges, see load_graph
     nodes:Any=None, # a table of nodes
     columns:Columns|None=None, # how to read them
+    x:np.ndarray|None=None, # features beside them
 ) -> GraphSize:
     "About how large the graph of two tables is. Large files are not read to their end. Raises `ValueError`."
     columns = columns or Columns()
     with Database() as db:
         size, table, ends = _edges_of(db, edges, columns)
+        if x is not None: size.in_array, size.num_features, size.num_nodes = True, x.shape[1], len(x)
         if nodes is None:
-            size.num_nodes = columns.num_nodes or _count_ends(db, table, ends)
+            size.num_nodes = columns.num_nodes or size.num_nodes or _count_ends(db, table, ends)
             size.id_bytes = _id_bytes(db, replace(table, view='first_edges'), ends[0])
             return size
         table = db.table(nodes, 'nodes', columns.header, {columns.id, columns.label})
@@ -149,6 +152,7 @@ def size_of_tables(
         label = named_like(few, LABELS, [id]) if columns.label is None else columns.label or None
         size.id_bytes = _id_bytes(db, few, id)
         if label: size.num_classes = _count_classes(db, table if _is_small(table) else few, label, columns)
+        if x is not None: return size
         rest = [name for name in useful_columns(db, few) if name not in (id, label, columns.split)]
         size.num_features = len(choose_features(db, few, rest, columns)[0])
         return size
@@ -167,7 +171,10 @@ def _found_size(graph, nodes, root, columns):
     if isinstance(graph, str) and graph.lower() == 'ogbn-papers100m': return replace(OGB_SIZES['ogbn-papers100M'])
     path = Path(graph).expanduser() if isinstance(graph, (str, Path)) else None
     is_table = path is not None and path.is_file() and file_kind(path) in TABLES
-    if is_table or (nodes is not None and path is None): return size_of_tables(graph, nodes, Columns(**columns))
+    if is_table or (nodes is not None and path is None):
+        x = array_of_features(columns.get('features'))
+        if x is not None: columns['features'] = None
+        return size_of_tables(graph, nodes, Columns(**columns), x)
     columns.pop('num_nodes', None)              # replaced, whatever the file says
     return _size_of_data(load_graph(graph, nodes, root=root, quiet=True, **columns))
 
@@ -230,7 +237,8 @@ def database_bytes(size:GraphSize) -> int:
     end = max(n - 1, 1).bit_length() / 8                        # bit-packed
     links = rows * (2 * end + (8 if size.weighted else 0))
     ids = n * (3 * (.5 * size.id_bytes or end) + 10)            # in three tables; texts are compressed to about half
-    features = n * 4 * (size.num_features + min(size.num_features, 500))            # mapped, and as columns
+    columns = 0 if size.in_array else size.num_features
+    features = n * 4 * (columns + min(columns, 500))            # mapped, and as columns
     return int(2 * links + ids + features)
 
 def record_bytes(size:GraphSize) -> int:

@@ -504,7 +504,7 @@ def read_tables(
     "Tables, or what another program wrote. Raises `ValueError`."
     given:dict = {} if x is None else dict(x=x)
     if not isinstance(graph, RawGraph):
-        if nodes is None and given: columns = replace(columns, num_nodes=columns.num_nodes or len(x))
+        if nodes is None and x is not None: columns = replace(columns, num_nodes=columns.num_nodes or len(x))
         return TableGraph(db, graph, nodes, columns, given)
     _check_raw(graph, 'the graph')
     n, asked = graph.num_nodes, columns.num_nodes
