@@ -18,6 +18,7 @@ from .columns import (INTEGERS, LABELS, MOST, SPLITS, Columns, Feature, Labels, 
                                     choose_weight, columns_at_once, named_like, some, useful_columns)
 from .core import MASKS, MAX_NODES, Patched, file_kind, refuse
 from .formats import ENDINGS, RawGraph, looks_like, read_graph
+from .progress import ProgressBar
 from .tables import Database, counted, literal
 
 # %% ../nbs/15_table_graph.ipynb #ids
@@ -41,10 +42,12 @@ class TableGraph(Patched):
         self.part:str|None = 'NULL'                         # 0, 1 or 2 in SQL; None: by chance
         if db.read_only: return                             # it is numbered already, and load_graph knows the rest
         self.open_tables(edges, nodes)
-        self.number_nodes()
-        self.check_arrays()
-        self.number_edges()
-        if self.nodes:
+        with ProgressBar('Numbering nodes', leave=False, delay=5.):
+            self.number_nodes()
+            self.check_arrays()
+        with ProgressBar('Numbering edges', leave=False, delay=5.): self.number_edges()
+        if self.nodes is None: return
+        with ProgressBar('Reading nodes', leave=False, delay=5.):
             self.describe_nodes()
             self.write_nodes()
 

@@ -19,6 +19,7 @@ import numpy as np
 from fastcore.basics import patch
 from .core import (JSON, TABLES, Patched, check_zstd, file_kind, file_start, gzip_errors, refuse,
                                  temporary_folder)
+from .progress import ticking
 
 # %% ../nbs/12_tables.ipynb #errors
 @contextmanager
@@ -127,16 +128,18 @@ class Database(Patched):
         query:str, # SQL
     ): # -> DuckDB's connection, to fetch from
         "Raises `ValueError`, or `OSError` where the disk is full."
-        with database_errors(self.sources): return self.connection.execute(query)
+        with database_errors(self.sources), ticking(): return self.connection.execute(query)
 
     def rows(self, query:str) -> list: # of tuples
-        with database_errors(self.sources): return self.execute(query).fetchall()
+        found = self.execute(query)
+        with database_errors(self.sources), ticking(): return found.fetchall()
 
     def value(self, query:str) -> Any: # the only one of the result
         return self.rows(query)[0][0]
 
     def arrays(self, query:str) -> dict: # column -> NumPy array, masked where there are NULLs
-        with database_errors(self.sources): return self.execute(query).fetchnumpy()
+        found = self.execute(query)
+        with database_errors(self.sources), ticking(): return found.fetchnumpy()
 
 # %% ../nbs/12_tables.ipynb #layout
 _SEPARATORS = '\t', ',', ';', '|'
