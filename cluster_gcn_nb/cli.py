@@ -11,7 +11,7 @@ __all__ = ['RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'spell
 # %% ../nbs/83_cli.ipynb #imports
 import csv, os, sys
 from collections.abc import Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -314,12 +314,14 @@ def cluster_gcn_predict(
     "Predict with a trained model: classes or numbers for the nodes of a graph, or its missing links (option top)."
     with one_line_errors():
         if not overwrite: check_free([out], 'name another file by --out, or say --overwrite')
-        from cluster_gcn_nb.core import temporary_folder
+        from cluster_gcn_nb import __version__
+        from cluster_gcn_nb.checkpoint import weights_id
+        from cluster_gcn_nb.core import temporary_folder, work_folder
         from cluster_gcn_nb.predictions import check_table, write_table
         from cluster_gcn_nb.progress import watched
         from cluster_gcn_nb.runs import load_run, predict_graph, predict_links
         from cluster_gcn_nb.device import launched, pick_device
-        found, (_, config) = pick_device(device), load_run(run)
+        found, (model, config) = pick_device(device), load_run(run)
         if config['kind'] == 'links' and not (top or embeddings):
             raise ValueError(f'the run in {run} has learnt links: ask for --top 20, or for --embeddings')
         if config['kind'] != 'links' and (top or of):
@@ -330,9 +332,17 @@ def cluster_gcn_predict(
         with watched(run if is_first() else None), temporary_folder(out) as place:
             store = None if launched() else place/'store'
             data = graph_to_predict(run, config, graph, root, kwargs, memory=memory, store=store)
-            if top: table = predict_links(run, data, top, ids, found, memory)
-            else: table = predict_graph(run, data, found, all_probabilities, memory, embeddings)
-            on_main(lambda: write_table(out, table))
+            work:Any = nullcontext()
+            if hasattr(data, 'in_edges') and not launched():    # after a kill, the same prediction goes on
+                about = dict(version=__version__, weights=weights_id(model), graph=data.fingerprint,
+                             probabilities=all_probabilities)
+                work = work_folder(out, about, ['layers'])
+            with work as folder:
+                if top: table = predict_links(run, data, top, ids, found, memory)
+                else:
+                    layers = folder and folder/'layers'
+                    table = predict_graph(run, data, found, all_probabilities, memory, embeddings, layers)
+                on_main(lambda: write_table(out, table))
         say(f"{len(next(iter(table.values()))):,} predictions are in {out}")
 
 # %% ../nbs/83_cli.ipynb #stats

@@ -68,17 +68,17 @@ def read_config(
     return config
 
 # %% ../nbs/80_runs.ipynb #all-logits
-def _all_logits(model, data, device, memory):
+def _all_logits(model, data, device, memory, folder=None):
     "At once where that may be, else layer by layer."
     if memory is None and isinstance(data, Data): return predict_logits(model, data, device)
-    return predict(model, data, memory, device=device)
+    return predict(model, data, memory, folder, device=device)
 
-def _answers(model, data, kind, device, memory):
+def _answers(model, data, kind, device, memory, folder=None):
     "The same for prediction_table; of classes that are predicted layer by layer, no more than it needs."
     y, by_layers = labels_of(data).get('y'), memory is not None or not isinstance(data, Data)
     are_classes = kind == 'classes' and model.out_channels > 1 and (y is None or label_kind(y) == 'classes')
-    if by_layers and are_classes: return predict_classes(model, data, memory, device=device)
-    return _all_logits(model, data, device, memory)
+    if by_layers and are_classes: return predict_classes(model, data, memory, folder, device)
+    return _all_logits(model, data, device, memory, folder)
 
 # %% ../nbs/80_runs.ipynb #save
 _SAME = 'num_layers', 'dropout', 'norm', 'diag_lambda', 'layer_norm', 'residual'
@@ -368,6 +368,7 @@ def predict_graph(
     all_probabilities:bool=False, # see prediction_table
     memory:int|str|None=None, # budget of the process, like '2 GB': see predict; a store goes layer by layer in any case
     embeddings:bool=False, # add the activations of the last hidden layer? See predict
+    layers:Path|None=None, # folder for layers of a store, to go on after an interruption: see predict
 ) -> dict: # columns by name, one entry per node: see prediction_table
     """The predictions of a run's model for a graph. Raises `ValueError` if the features do not fit. A run that has
     learnt links gives the vectors that it compares."""
@@ -381,7 +382,7 @@ def predict_graph(
         vectors = {f'h{k}': found[:, k].numpy() for k in range(found.shape[1])}
         return {id_name(labels_of(graph), list(vectors)): node_names(labels_of(graph))} | vectors
     kind = None if all_probabilities else config['kind']
-    logits = _answers(model, graph, kind, device, memory)
+    logits = _answers(model, graph, kind, device, memory, layers)
     hidden = predict(model, graph, memory, device=device, embeddings=True) if embeddings else None
     return prediction_table(graph, logits, config['class_names'], None, all_probabilities, hidden, config['kind'])
 
