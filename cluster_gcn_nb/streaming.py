@@ -115,9 +115,9 @@ def _running(weight, group):
     return total - np.repeat(total[first] - weight[first], np.diff(np.append(first, len(group))))
 
 def _admit(target, gain, weight, room):
-    "Which moves fit into the room of their targets, the largest gains first?"
+    "Which moves fit into the `room` of their targets (of each move), the largest gains first?"
     order, fits = np.lexsort((-gain, target)), np.zeros(len(target), bool)
-    fits[order] = _running(weight[order], target[order]) <= room[target[order]]
+    fits[order] = _running(weight[order], target[order]) <= room[order]
     return fits
 
 # %% ../nbs/22_streaming.ipynb #sweep
@@ -141,7 +141,7 @@ def sweep(self:_Stream,
         at = _best(score, row)
         takes_part = self.rng.random(len(at), np.float32) >= .25                # a quarter does not
         at = at[~mine[at] & np.isfinite(score[at]) & takes_part]
-        at = at[_admit(label[at], score[at], weight[at], limit - load)]
+        at = at[_admit(label[at], score[at], weight[at], limit - load[label[at]])]
         _move(part, load, a + row[at], label[at], self.weight)
         moved += len(at)
     return moved
@@ -168,7 +168,7 @@ def place(self:_Stream,
         score[load[label] + weight > limit] = -np.inf
         at = _best(score + .01 * self.rng.random(len(row), np.float32), row)
         at = at[score[at] > 0]
-        at = at[_admit(label[at], score[at], weight[at], limit - load)]
+        at = at[_admit(label[at], score[at], weight[at], limit - load[label[at]])]
         part[a + row[at]] = label[at]
         np.add.at(load, label[at], weight[at])
         self.fill(part, load, a + np.flatnonzero(part[a:b] < 0))
@@ -260,7 +260,7 @@ def relieve(self:_Stream, part:np.ndarray, load:np.ndarray, limit:int):
         weight = self.weight[node[order]]
         before = _running(weight, part[node[order]]) - weight
         order = order[before < (load - limit)[part[node[order]]]]           # no more than it takes
-        order = order[_admit(target[order], -loss[order], self.weight[node[order]], limit - load)]
+        order = order[_admit(target[order], -loss[order], self.weight[node[order]], limit - load[target[order]])]
         _move(part, load, node[order], target[order], self.weight)
 
 # %% ../nbs/22_streaming.ipynb #settle
