@@ -246,7 +246,8 @@ def cluster_gcn_train(
     decoder:str='dot', # of links: dot (the product of two nodes' vectors), or mlp (a network on it)
     device:str='auto', # auto, cpu or cuda
     out:str=None, # folder for config, history, curves, model, checkpoint, and predictions or scores of links
-    resume:bool=False, # go on with the run in that folder, if it was interrupted or should have more epochs?
+    # go on with the run in that folder, if it was interrupted or should have more epochs? Begins where there is none
+    resume:bool=False,
     overwrite:bool=False, # begin again, and take the place of the run in that folder?
     **kwargs
 ):

@@ -261,8 +261,9 @@ def resumes(
     free = ['epochs', 'device', 'root', 'patience', 'memory']
     if launched(): free.append('batch_size')               # with other ranks, other batches: fit looks at the steps
     if not (Path(folder)/'checkpoint').is_file():
-        if not (launched() or _has_begun(Path(folder))):
-            raise ValueError(f'there is no run to resume in {folder}: leave out --resume, or say --overwrite instead')
+        if (Path(folder)/'model.npz').exists() and not launched():
+            raise ValueError(f'the run in {folder} is finished, and has left no checkpoint: say --overwrite, '
+                             'or name another folder by --out')
         print(f'there is no run to resume in {folder} yet: it begins', flush=True)
         return False
     before = dict(history='none', decoder='dot') | read_config(folder)
@@ -276,11 +277,6 @@ def resumes(
         raise ValueError(f'the run in {folder} has {key}={before.get(key)}, not {value}; '
                          'give the same options, or another --out')
     return True
-
-def _has_begun(folder):
-    "Has a run been killed here before its first checkpoint?"
-    is_there = (folder/'progress.json').is_file() or (folder/'config.json').is_file()
-    return is_there and not (folder/'model.npz').exists()
 
 # %% ../nbs/80_runs.ipynb #same-graph
 def _add(sha, value):
