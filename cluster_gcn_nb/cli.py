@@ -11,7 +11,7 @@ __all__ = ['RUN_FILES', 'PARTITION_FILES', 'COMMANDS', 'one_line_errors', 'spell
 # %% ../nbs/83_cli.ipynb #imports
 import csv, os, sys
 from collections.abc import Iterable
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -88,12 +88,15 @@ def train_run(
     "Load, partition, batch, train and evaluate as `config` says; `data` is a LinkSplit if links are learnt."
     import torch
     from cluster_gcn_nb.loader import ClusterLoader
-    from cluster_gcn_nb.runs import check_unchanged, clusters_of, graph_checksums, make_model, save_config, settings_for
+    from cluster_gcn_nb.runs import (
+        check_predictions, check_unchanged, clusters_of, graph_checksums, make_model, save_config, settings_for)
     from cluster_gcn_nb.device import launched, pick_device
     from cluster_gcn_nb.training import fit
     for key in ('batch_size', 'epochs'):
         if config[key] is not None and config[key] < 1: raise ValueError(f'{key}={config[key]} should be 1 or more')
     pick_device(config['device'])               # refused before the graph is loaded
+    if config['precision'] and not config['memory']:
+        raise ValueError('--precision is for the features of a store, which --memory asks for: leave it out')
     data = graph_of_run(config, folder, resume, overwrite)
     is_store = hasattr(data, 'in_edges')
     if is_store and config['num_parts'] not in (None, data.num_parts):
@@ -119,6 +122,7 @@ def train_run(
     clusters = clusters_of(graph, config)
     say(clusters.partition if clusters is not graph else clusters)
     loader = ClusterLoader(clusters, batch_size=config['batch_size'], shuffle=True)
+    if config['memory'] and not of_links: check_predictions(model, graph, config['memory'])
     keep:dict = dict(checkpoint=folder/'checkpoint', resume=resume) if folder else {}
     def begun(run):
         "Only now, with nothing left to be wrong, does this run take the place of an earlier one."
@@ -315,12 +319,10 @@ def cluster_gcn_predict(
     "Predict with a trained model: classes or numbers for the nodes of a graph, or its missing links (option top)."
     with one_line_errors():
         if not overwrite: check_free([out], 'name another file by --out, or say --overwrite')
-        from cluster_gcn_nb import __version__
-        from cluster_gcn_nb.checkpoint import weights_id
-        from cluster_gcn_nb.core import temporary_folder, work_folder
+        from cluster_gcn_nb.core import temporary_folder
         from cluster_gcn_nb.predictions import check_table, write_table
         from cluster_gcn_nb.progress import watched
-        from cluster_gcn_nb.runs import load_run, predict_graph, predict_links
+        from cluster_gcn_nb.runs import layers_beside, load_run, predict_graph, predict_links
         from cluster_gcn_nb.device import launched, pick_device
         found, (model, config) = pick_device(device), load_run(run)
         if config['kind'] == 'links' and not (top or embeddings):
@@ -333,17 +335,13 @@ def cluster_gcn_predict(
         with watched(run if is_first() else None), temporary_folder(out) as place:
             store = None if launched() else place/'store'
             data = graph_to_predict(run, config, graph, root, kwargs, memory=memory, store=store)
-            work:Any = nullcontext()
-            if hasattr(data, 'in_edges') and not launched():    # after a kill, the same prediction goes on
-                about = dict(version=__version__, weights=weights_id(model), graph=data.fingerprint,
-                             probabilities=all_probabilities)
-                work = work_folder(out, about, ['layers'])
-            with work as folder:
-                if top: table = predict_links(run, data, top, ids, found, memory)
-                else:
-                    layers = folder and folder/'layers'
-                    table = predict_graph(run, data, found, all_probabilities, memory, embeddings, layers)
+            if top:
+                table = predict_links(run, data, top, ids, found, memory)
                 on_main(lambda: write_table(out, table))
+            else:
+                with layers_beside(out, model, data, probabilities=all_probabilities) as layers:
+                    table = predict_graph(run, data, found, all_probabilities, memory, embeddings, layers)
+                    on_main(lambda: write_table(out, table))
         say(f"{len(next(iter(table.values()))):,} predictions are in {out}")
 
 # %% ../nbs/83_cli.ipynb #stats
@@ -420,6 +418,7 @@ def cluster_gcn_partition(
     with one_line_errors():
         try: parts = None if num_parts == 'auto' else int(num_parts)
         except ValueError: raise ValueError(f"num_parts={num_parts!r} should be an integer or 'auto'") from None
+        if precision and not store: raise ValueError('--precision is for a store: name a folder for it by --store')
         if not overwrite:
             check_free([Path(out)/name for name in PARTITION_FILES], 'name another folder by --out, or say --overwrite')
             if store and not memory:                            # with memory, load_graph decides

@@ -148,6 +148,13 @@ def other_graph(config:dict, given:dict):
     found = {name: config[name] for name in names if config.get(name)}
     if 'graph' in given: found.pop('nodes', None)
     found |= given
+    of_array, has_array = [str(options.get('features')).endswith('.npy') for options in (config, given)]
+    if of_array and not has_array and found.get('nodes'):
+        raise ValueError(f"the run has learnt from features in {config['features']}: "
+                         'name those of this graph by --features')
+    if has_array and not of_array and 'feature_scaling' in config:
+        raise ValueError('the run has learnt from columns of a table, and features in an array are none: '
+                         'leave out --features')
     if not found.get('nodes'): return dict(graph=found['graph']) | given
     return found if 'label' in given else with_known_label(found)
 

@@ -265,12 +265,14 @@ _WORK = 'cluster_gcn_nb work'
 
 def _in_work(folder, stages):
     "What a work folder was made from; None if it has not begun. Raises `FileExistsError` if it holds anything else."
-    if not folder.exists(): return None
     about, own = folder/'work.json', ['lock', 'work.json', *stages]
     temporary = {place.name for name in own for place in _beside(folder/name, '(partial|replaced)')}
-    foreign = {place.name for place in folder.iterdir()} - {*own, *temporary}
-    found = json.loads(about.read_text()) if about.exists() and not foreign else {}
-    if foreign or (about.exists() and found.get('format') != _WORK):
+    there = {place.name for place in folder.iterdir()}
+    known, found = own if about.exists() else ['lock'], {}
+    if about.exists():
+        try: found = dict(json.loads(about.read_bytes()))
+        except (ValueError, TypeError): known = []                  # damaged, or of another program
+    if folder.is_symlink() or there - {*known, *temporary} or (about.exists() and found.get('format') != _WORK):
         refuse(f'{folder} is not only of this package', 'Move it away, or name another path', FileExistsError)
     return found.get('made_from')
 
@@ -286,12 +288,13 @@ def work_folder(
     folder = path.with_name(f'{path.name}.work')
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path)
-    before = _in_work(folder, stages)
+    if folder.exists() or folder.is_symlink(): _in_work(folder, stages)
     folder.mkdir(mode=0o700, exist_ok=True)
     lock = open_locked(folder/'lock')
     if lock is None: refuse(f'another process works in {folder}', 'Wait for it, or name another path', FileExistsError)
     if fcntl is None: lock.close()
     with closing(lock), disk_errors(path):
+        before = _in_work(folder, stages)
         for name in stages:
             sweep(folder/name)
             if before != made_from: _remove(folder/name)

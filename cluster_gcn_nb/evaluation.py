@@ -85,9 +85,9 @@ def scores_per_output(
     task:Any, # with one of `METRICS`
     outputs:Tensor, # [num_nodes, k]
     labels:Data, # with `y` and masks
+    kind:str, # of the labels of the whole graph: see label_kind
 ) -> list: # of Scores, one for each output
     "Scores of each label of a set, or of each number."
-    kind = label_kind(labels.y)
     if task.metric_name not in METRICS[kind]:
         refuse(f'per_output=True needs a metric by name, not {task.metric_name}', "Give metric='ROC-AUC', say")
     if kind == 'classes': refuse('per_output=True is for label sets and numbers, and not for classes', 'Leave it out')
@@ -112,6 +112,7 @@ def evaluate(
     with join().together('evaluate'):
         check_task(task, metric=metric)
         data, labels = graph_and_labels(model, data, split, task)
+        if per_output and isinstance(labels, LinkSplit): refuse('per_output=True is for labels', 'Leave it out')
         task = task_for(labels, metric=metric) if task is None else task
         check_fits(model, data.num_features)
         check_edge_fields(model, data if isinstance(data, Data) else data.fields)
@@ -141,14 +142,14 @@ def score_graph(
     ranks = join()
     at_once = memory is None and isinstance(data, Data)
     with ranks.together('evaluate'):
-        prediction = None
+        prediction, kind = None, label_kind(labels.y) if per_output else ''
         if not at_once:
             nodes, labels = scored_nodes(labels)
             prediction = Prediction(model, data, memory, device=device, copies=2, nodes=nodes)  # scores look at copies
     ranks.check_same('whether memory= is given', at_once)
     def judged(outputs): # a list of numbers, which other ranks get
         if not per_output: return list(task.scores(model, outputs, labels))
-        return [number for scores in scores_per_output(task, outputs, labels) for number in scores]
+        return [number for scores in scores_per_output(task, outputs, labels, kind) for number in scores]
     if prediction is None: found = ranks.on_first(lambda: judged(_outputs_at_once(model, data, device)))
     else:
         outputs = prediction.run(progress=False, everywhere=False)

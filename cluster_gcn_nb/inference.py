@@ -217,10 +217,10 @@ class Prediction(Patched):
         last, self.num_classes = self.steps[-1], self.widths[-1]
         def finish(h, own):
             if last.finish is not None: h = last.finish(h, own)
-            if self.probabilities: h = h.float().softmax(1)
-            most, found = h.max(1, keepdim=True)
-            found = found.to(self.dtype).masked_fill_(h.isnan().any(1, keepdim=True), -1)
-            return torch.cat([found, most.to(self.dtype)], 1) if self.probabilities else found
+            top = h.argmax(1, keepdim=True)
+            found = top.to(self.dtype).masked_fill_(h.isnan().any(1, keepdim=True), -1)
+            if not self.probabilities: return found
+            return torch.cat([found, h.float().softmax(1).gather(1, top).to(self.dtype)], 1)
         self.steps[-1] = replace(last, finish=finish)
         self.widths[-1] = 2 if self.probabilities else 1
 

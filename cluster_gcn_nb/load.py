@@ -20,10 +20,10 @@ from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.storage import GlobalStorage
 import cluster_gcn_nb
 from .columns import Columns, Feature, Labels
-from .core import atomic_folder, refuse, temporary_folder, work_folder
+from .core import atomic_folder, atomic_write, refuse, temporary_folder, work_folder
 from .datasets import dataset_name, load_dataset
 from .formats import RawGraph, file_errors, from_matrix, from_networkx, is_networkx, looks_like
-from .graphs import as_graph, choose_split, is_text, label_kind
+from .graphs import as_graph, as_numbers, choose_split, is_text, label_kind
 from .memory import own_memory, parse_memory, show_memory
 from .ogb import read_ogb
 from .partition import Partition, partition_graph
@@ -87,18 +87,25 @@ def _open_path(graph, root, split):
 def array_of_features(
     features:Any, # as the user names them
 ) -> np.ndarray|None: # [rows, num_features], mapped if it is a file; None: columns of a table
-    "Features that are in an array, or in a file of one. Raises `ValueError` or `OSError`."
-    if isinstance(features, (str, Path)) and Path(features).suffix == '.npy':
+    "Features that are in an array, or in a file of one. Raises `ValueError`, `TypeError` or `OSError`."
+    if isinstance(features, str) and not features.endswith('.npy'): return None
+    if isinstance(features, (str, Path)):
         path = Path(features).expanduser()
         if not path.is_file(): raise FileNotFoundError(f'there is no file {features}')
-        try: features = np.lib.format.open_memmap(path, 'r')
+        try: x = np.lib.format.open_memmap(path, 'r')
         except (ValueError, EOFError): refuse(f'{path} holds no array of numbers', 'Write it by np.save(path, x)')
-    if isinstance(features, torch.Tensor): features = features.detach().cpu().numpy()
-    if not isinstance(features, np.ndarray) or features.ndim == 1: return None
-    if features.ndim != 2 or features.dtype.kind not in 'iuf':
-        refuse(f'features is an array of {features.dtype} of shape {list(features.shape)}',
+    elif isinstance(features, (np.ndarray, torch.Tensor)): x = features
+    elif features is None or isinstance(features, (list, tuple)) and all(isinstance(name, str) for name in features):
+        return None
+    else: refuse(f'features={features!r:.80} names no columns', 'Give texts, an array, or a file .npy', TypeError)
+    if isinstance(x, torch.Tensor):
+        x = as_numbers(x, 'features').detach().cpu()
+        x = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+    if isinstance(x, np.ma.MaskedArray): refuse('features is a masked array', 'Fill it: features.filled(0)')
+    if x.ndim != 2 or x.dtype.kind not in 'biuf':
+        refuse(f'features is an array of {x.dtype} of shape {list(x.shape)}',
                'Give numbers, a row for each row of the nodes')
-    return features
+    return x
 
 
 # %% ../nbs/34_load.ipynb #origin
@@ -138,7 +145,8 @@ def _save_tables(tables):
     for name in ('ids', 'nodes') if tables.nodes else ('ids',):
         tables.db.execute(f'CREATE TABLE kept.{name} AS FROM {name} ORDER BY number')
     tables.db.execute('CHECKPOINT kept; DETACH kept; CHECKPOINT links_file')
-    (tables.db.folder/'tables.json').write_text(json.dumps(known, default=lambda number: number.item()))
+    text = json.dumps(known, default=lambda number: number.item())
+    with atomic_write(tables.db.folder/'tables.json') as tmp: tmp.write_text(text)
 
 def _open_tables(db, graph, nodes, columns, x):
     "The `TableGraph` in a database that `_save_tables` has completed."
@@ -276,6 +284,8 @@ def _number(job, given, budget, quiet):
         with Database(budget and budget * 2 // 3, folder=folder) as db:
             tables = _read(db, given, quiet)
             if budget and _bytes_in_memory(tables) <= budget: return as_graph(Data(**tables.fields()))
+            if job.precision and not tables.features and 'x' not in tables.arrays:
+                refuse(f'precision={job.precision!r} is for features, and there are none', 'Leave it out')
             _save_tables(tables)
         os.replace(folder/'kept.duckdb', folder/'tables.duckdb')
         (folder/'tables.duckdb.wal').unlink(missing_ok=True)            # of the replaced one
@@ -312,6 +322,7 @@ def load_graph(
     path = None if store is None else Path(store).expanduser()
     if precision not in (None, *STORED_AS):
         refuse(f'precision={precision!r} is unknown', f'Choose one of {", ".join(STORED_AS)}')
+    if precision is not None and store is None: refuse('precision is for a store', 'Name a folder for one: store=...')
     if isinstance(features, Path): features = str(features)
     options = kwargs | dict(root=None if root is None else str(root), features=features)
     origin = None if path is None else _origin(graph, nodes, options)

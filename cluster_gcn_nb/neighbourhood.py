@@ -17,6 +17,7 @@ from torch_geometric.data import Data
 from .core import Patched, refuse
 from .graphs import as_numbers
 from .memory import as_tensor
+from .progress import ProgressBar
 from .source import Source
 from .sparse import from_scipy, scipy_csr
 
@@ -33,6 +34,8 @@ def node_numbers(
     if not are_numbers or int(found.min()) < 0 or int(found.max()) >= num_nodes:
         refuse(f'nodes holds {found.dtype} of shape {list(found.shape)}, which are no nodes of {num_nodes}',
                f'Give numbers from 0 to {num_nodes - 1}, or one boolean for each node')
+    if found.shape == (num_nodes,) and num_nodes > 2 and int(found.max()) <= 1:
+        refuse('nodes holds a zero or a one for each node', 'If it is a mask, give booleans')
     return found.long().cpu()
 
 def _rows_of(graph, nodes):
@@ -82,21 +85,30 @@ class Neighbourhood(Patched):
         self.number[self.rows] = np.arange(1, self.num_nodes + 1)
         self.places = torch.from_numpy(self.number[given] - 1)  # [n], of each given node here
         self.layer_rows = np.cumsum([len(group) for group in groups])[::-1].tolist()    # of each layer, the first on
-        begin, end = self._entries_of(self.rows)
-        self.in_indptr = np.concatenate([[0], np.cumsum(end - begin)])
+        self.in_indptr = np.zeros(self.num_nodes + 1, np.int64)
+        for i in range(0, self.num_nodes, 2**20):
+            begin, end = self._entries_of(self.rows[i:i + 2**20])
+            self.in_indptr[i + 1:i + 1 + len(begin)] = end - begin
+        np.cumsum(self.in_indptr, out=self.in_indptr)
 
     def _reach(self, given, hops): # nodes by hops, the given ones first: a list of arrays
         self.number[given] = 1
         groups = [np.flatnonzero(self.number == 1).astype(np.int32)]
         frontier = groups[0]
         for hop, looks in enumerate(reversed(hops), 2):
-            if looks:
-                for start, stop, entries in self._pieces(frontier):
-                    senders = self.graph.in_edges(start, stop)[1][entries]
-                    self.number[senders[self.number[senders] == 0]] = hop
-                frontier = np.flatnonzero(self.number == hop).astype(np.int32)
+            if looks: frontier = self._next(frontier, hop)
             groups.append(frontier if looks else frontier[:0])
         return groups
+
+    def _next(self, frontier, hop): # the nodes that are reached from some nodes first, which get the number `hop`
+        with ProgressBar('Looking for neighbours', len(frontier), 'nodes', leave=False, delay=5.) as bar:
+            for i in range(0, len(frontier), 2**20):
+                some = frontier[i:i + 2**20]
+                for start, stop, entries in self._pieces(some):
+                    senders = self.graph.in_edges(start, stop)[1][entries]
+                    self.number[senders[self.number[senders] == 0]] = hop
+                bar.update(len(some))
+        return np.flatnonzero(self.number == hop).astype(np.int32)
 
     def _entries_of(self, rows): # of the graph: where the entries of each node begin, and end
         rows = rows.astype(np.int64)

@@ -20,6 +20,7 @@ from .core import MASKS, atomic_write, refuse, temporary_folder
 from .graphs import as_graph, label_kind, num_splits
 from .inference import ClassPrediction
 from .metrics import check_logits
+from .progress import ProgressBar
 from .ranks import is_main_process
 from .step import labels_of
 from .tables import literal, quoted
@@ -132,7 +133,8 @@ def _answers(logits, kind, classes):
     probability = np.empty(len(logits))
     for i in range(0, len(logits), _PIECE):
         p = _probabilities(logits[i:i+_PIECE], kind)
-        found = _set_texts(p > .5, classes) if kind == 'sets' else _class_texts(p.argmax(1), classes)
+        top = logits[i:i+_PIECE].argmax(1)
+        found = _set_texts(p > .5, classes) if kind == 'sets' else _class_texts(top, classes)
         prediction[i:i+_PIECE] = found
         probability[i:i+_PIECE] = p.amax(1).double().numpy().round(4)
     return dict(prediction=prediction, probability=probability)
@@ -220,7 +222,10 @@ def _check_columns(table):
 def _pieces(table, size=100_000): # -> generator
     "Some rows of a table at a time, as lists of columns."
     count = len(next(iter(table.values())))
-    for start in range(0, max(count, 1), size): yield [column[start:start+size] for column in table.values()]
+    with ProgressBar('Writing', count, 'rows', leave=False, delay=5.) as bar:
+        for start in range(0, max(count, 1), size):
+            yield [column[start:start+size] for column in table.values()]
+            bar.update(min(size, count - start))
 
 # %% ../nbs/63_predictions.ipynb #csv
 def _cells(column):

@@ -71,7 +71,8 @@ class _Job:
         "One line on stderr about all open steps, unless they are hidden or drawn."
         if any(bar.drawn is not None for bar in self.bars): return
         steps = [str(bar) for bar in self.bars if not bar.hidden]
-        if steps: print(*steps, sep='; ', file=sys.stderr, flush=True)
+        with suppress(OSError, ValueError):                 # a log that is full or closed is no reason to fail
+            if steps: print(*steps, sep='; ', file=sys.stderr, flush=True)
 
     def steps(self):
         "What the file says of the open steps: the innermost, and around it the others."
@@ -176,7 +177,7 @@ def ticking() -> Iterator[None]:
     def tick():
         while not ended.wait(1.):
             for bar in job.bars:
-                if bar.drawn is not None: bar.drawn.refresh()
+                if bar.drawn is not None: bar.drawn.update(0)
             job.tick()
     if not job.bars:
         yield

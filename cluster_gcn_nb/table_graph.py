@@ -158,6 +158,18 @@ def check_arrays(self:TableGraph):
     for key, array in self.arrays.items():
         if array.shape[0] != rows:
             refuse(f'{key} has {counted(array.shape[0], "row")} for {what}', 'Give one row for each, in their order')
+    if isinstance(self.arrays.get('x'), np.ndarray): _check_features(self.arrays['x'])
+
+def _check_features(x):
+    "Raise a `ValueError` if some number is NaN, or too large for 32 bits."
+    with ProgressBar('Checking features', len(x), 'rows', leave=False, delay=5.) as bar:
+        for start in range(0, len(x), 2**14):
+            some = np.asarray(x[start:start + 2**14])
+            good = np.isfinite(some) if some.itemsize <= 4 else np.abs(some) <= MOST
+            if not good.all():
+                row = start + int(np.flatnonzero(~good.all(1))[0])
+                refuse(f'x is NaN or too large in row {row}, counted from 0', 'Replace such numbers')
+            bar.update(len(some))
 
 @patch
 def are_integers(self:TableGraph):
@@ -184,7 +196,7 @@ def nodes_of_table(self:TableGraph):
     ids = self.db.value('SELECT count(*) FROM named')
     if rows > filled: self.report.append(f'nodes: dropped {counted(rows - filled, "row")} without an id')
     if filled > ids: self.report.append(f'nodes: merged {counted(filled - ids, "repeated row")}')
-    if rows > ids: self.keep_one_row(id, ids)
+    if filled > ids: self.keep_one_row(id, ids)
     return kind
 
 @patch
@@ -422,27 +434,21 @@ def labels(self:TableGraph,
     part = np.ma.filled(found['part'], -1)
     return labels | {mask: part == i for i, mask in enumerate(MASKS)}
 
-def _as_features(x, rows):
-    "Rows of an array in float32. Raises `ValueError` if one holds NaN or infinite numbers."
-    bad = ~np.isfinite(x).all(1)
-    if bad.any(): refuse(f'x is NaN or infinite in row {rows[bad][0]}', 'Replace such numbers')
-    return x.astype(np.float32)
-
 @patch
 def node_pieces(self:TableGraph,
     piece:int=2**16, # nodes to read at once
 ) -> Iterator[dict]: # what is known of them: `x` [n, num_features] float32, `y` [n], the three masks [n], `node_names`
     "All nodes, in the order of their numbers."
-    rows:Any = self.db.arrays('SELECT row FROM ids ORDER BY number')['row'] if self.arrays else None
     if self.features and self.x is None: self.write_features()
     for start in range(0, self.num_nodes, piece):
         stop = min(start + piece, self.num_nodes)
-        one:dict = {key: array[rows[start:stop]] for key, array in self.arrays.items()}
-        if isinstance(one.get('x'), np.ndarray): one['x'] = _as_features(one['x'], rows[start:stop])
+        some = f'WHERE number >= {start} AND number < {stop} ORDER BY number'
+        ids = self.db.arrays(f'SELECT id, row FROM ids {some}')
+        one:dict = {key: array[ids['row']] for key, array in self.arrays.items()}
+        if isinstance(one.get('x'), np.ndarray): one['x'] = one['x'].astype(np.float32)
         if self.features: one['x'] = np.array(self.x[start:stop])
         one |= self.labels(start, stop)
-        some = f'WHERE number >= {start} AND number < {stop} ORDER BY number'
-        one['node_names'] = self.db.arrays(f'SELECT id FROM ids {some}')['id'].tolist()
+        one['node_names'] = ids['id'].tolist()
         yield one
 
 @patch
@@ -519,7 +525,7 @@ def read_tables(
     if nodes is not None:
         if graph.nodes: refuse(f'the graph has columns of nodes itself: {", ".join(graph.nodes)}', 'Leave nodes out')
         tables = TableGraph(db, edges, nodes, columns, given)
-        if n not in (None, tables.num_nodes):
+        if not db.read_only and n not in (None, tables.num_nodes):
             refuse(f'the graph has {n:,} nodes, but {tables.nodes.source} has {tables.num_nodes:,}',
                    'Give one row for each node')
         return tables
