@@ -327,8 +327,10 @@ def load_graph(
     options = kwargs | dict(root=None if root is None else str(root), features=features)
     origin = None if path is None else _origin(graph, nodes, options)
     checksum = _checksum(origin, num_parts, precision)
-    if path and checksum and not overwrite and origin_of(path) == checksum:
+    if path and origin and not overwrite and origin_of(path) == checksum:
         if not quiet: print(f'{path}: was made from the same files, and is opened', flush=True)
+        if path.with_name(f'{path.name}.work').exists():            # killed at its very end
+            with suppress(FileExistsError), work_folder(path, origin, list(_STAGES)): pass
         return ClusterStore(path)
     found = _open(graph, root, kwargs.get('split'))
     if isinstance(found, (Data, ClusterStore)):

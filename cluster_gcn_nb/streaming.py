@@ -218,7 +218,8 @@ def sketch(self:_Stream, part:np.ndarray, num:int, kept:int) -> sp.csr_array:
     return total
 
 # %% ../nbs/22_streaming.ipynb #coarser
-_PLENTY = 2**18         # nodes that METIS cuts in seconds
+_PLENTY, _MANY = 2**18, 2**20       # nodes that METIS cuts in seconds, and in minutes
+_ENTRIES = 2**24                    # of a sketch: METIS takes two gigabytes for so many
 
 def _contracted(sketch, part, num):
     "The edges between clusters of a sketch's nodes: [num, num] symmetric, diagonal empty."
@@ -229,13 +230,33 @@ def _contracted(sketch, part, num):
     return sp.coo_array((whole.data[between], (row[between], col[between])), shape=shape).tocsr()
 
 def _coarser(part, load, sketch, limit, num_nodes, seed):
-    "Small clusters of small clusters, until their sketch has at most `num_nodes` nodes, or gets hardly smaller."
+    """Small clusters of small clusters, until their sketch has at most `num_nodes` nodes, or gets hardly smaller.
+    Returns the cluster of each node; loads and sketch of these clusters, and of theirs, and so on; and between them,
+    where the clusters of one level are in the next. The finest level, with most edges, is not kept."""
+    levels, into, finest = [(load, sketch)], [], True
     while len(load) > num_nodes:
         rows = rows_of(sketch.indptr, sketch.indices, sketch.data)
         merged, merged_load = _Stream(rows, len(load), sketch.nnz, load, seed).small_clusters(limit)
         if len(merged) < 1.1 * len(merged_load): break
-        part, load, sketch = merged[part], merged_load, _contracted(sketch, merged, len(merged_load))
-    return part, load, sketch
+        load, sketch = merged_load, _contracted(sketch, merged, len(merged_load))
+        if finest: part, levels, finest = merged[part], [(load, sketch)], False
+        else:
+            into.append(merged)
+            levels.append((load, sketch))
+    return part, levels, into
+
+def _thinned(sketch, num_entries):
+    "The strongest edges of each node: about `num_entries` at most, as many for each node."
+    if sketch.nnz <= num_entries: return sketch
+    most, kept = max(num_entries // (2 * sketch.shape[0]), 1), []
+    for start in range(0, sketch.shape[0], 2**16):
+        rows = sketch[start:start + 2**16].tocoo()
+        order = np.lexsort((-rows.data, rows.row))
+        order = order[_running(np.ones(len(order), np.int64), rows.row[order]) <= most]
+        kept.append((rows.row[order] + start, rows.col[order], rows.data[order]))
+    row, col, data = (np.concatenate(part) for part in zip(*kept))
+    one_way = sp.coo_array((data, (row, col)), shape=sketch.shape).tocsr()
+    return one_way.maximum(one_way.T).tocsr()
 
 # %% ../nbs/22_streaming.ipynb #relieve
 @patch
@@ -299,11 +320,25 @@ def clusters(self:_Stream, num_parts:int, limit:int, seed:int, imbalance:float, 
     most = min(limit, max(total // (8*num_parts), -(-2*total // self.num_nodes)))
     small, load = self.small_clusters(most)
     sketch = self.sketch(small, len(load), kept or (4 if self.num_nodes <= 10**6 else 2))
-    small, load, sketch = _coarser(small, load, sketch, most, max(64 * num_parts, _PLENTY), seed)
+    few = max(min(64 * num_parts, _MANY), 8 * num_parts, _PLENTY)
+    small, levels, into = _coarser(small, load, sketch, most, few, seed)
+    del sketch
     give_back()                                     # what METIS takes comes on top
     def cut(adj, parts, weight): return metis(adj, parts, seed, weight, ufactor=max(int(1000 * imbalance), 1))
-    part = cut_linked(cut, sketch, num_parts, load).astype(np.int32)[small]
+    load, sketch = levels.pop()
+    part = cut_linked(cut, _thinned(sketch, _ENTRIES), num_parts, load).astype(np.int32)
+    for merged, (load, sketch) in zip(reversed(into), reversed(levels)):
+        part = _refined(part[merged], num_parts, load, sketch, limit, seed)
+    part = part[small]
     return part, np.bincount(part, weights=self.weight, minlength=num_parts).astype(np.int64)
+
+def _refined(part, num_parts, weight, sketch, limit, seed):
+    "Clusters of a sketch's nodes, after these have moved to where they gain most."
+    load = np.bincount(part, weights=weight, minlength=num_parts).astype(np.int64)
+    stream = _Stream(rows_of(sketch.indptr, sketch.indices, sketch.data), len(weight), sketch.nnz, weight, seed)
+    for _ in range(4):
+        if stream.sweep(part, load, limit) < .01 * len(part): break
+    return part
 
 # %% ../nbs/22_streaming.ipynb #stream-parts
 def stream_parts(
