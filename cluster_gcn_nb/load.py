@@ -84,6 +84,8 @@ def _open_path(graph, root, split):
         if path.is_dir(): return read_ogb(path, split if isinstance(split, str) else None)
         if path.suffix: raise FileNotFoundError(f'there is no file {graph}') from None
         raise ValueError(f'{error}. Or name a file, or the folder of a store') from None
+
+# %% ../nbs/34_load.ipynb #array-of
 def array_of_features(
     features:Any, # as the user names them
 ) -> np.ndarray|None: # [rows, num_features], mapped if it is a file; None: columns of a table
@@ -106,7 +108,6 @@ def array_of_features(
         refuse(f'features is an array of {x.dtype} of shape {list(x.shape)}',
                'Give numbers, a row for each row of the nodes')
     return x
-
 
 # %% ../nbs/34_load.ipynb #origin
 def _files_of(given):
