@@ -30,6 +30,7 @@ from .prediction_memory import LARGE, SMALL, make_plan
 from .progress import ProgressBar
 from .ranks import Solo, join, progress_bar
 from .source import as_source
+from .sweep import CHUNK, FeatureRows, cache_size, swept_rows, tile_sizes
 from .device import pick_device
 from cluster_gcn_nb.step import (
     check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, inner_model,
@@ -83,6 +84,7 @@ class PredictionState:
         num_nodes:int, dtype:torch.dtype, # of the first layer, and of all
         ranks:Solo, # the folder of rank 0 counts
         device:str|torch.device='cpu', # that computes
+        sweeps:list|None=None, # which layers are to be swept, if it is not known yet
     ):
         self.folder = folder
         self.num_nodes = num_nodes
@@ -90,6 +92,7 @@ class PredictionState:
         self.ranks = ranks
         self.about = dict(key=key, num_nodes=num_nodes)
         self.numerics = numerics(device)
+        self.sweeps = sweeps or []                  # bool for each layer but the last
         self.saved = 0.                             # when
         self.done:dict = {}                         # of each layer, the rows that are on disk
         self.open:dict = {}                         # layers that are being written or read
@@ -102,6 +105,7 @@ class PredictionState:
             refuse(f'{folder} holds another prediction: of another model, graph or version',
                    'Name another folder, or delete it')
         self.done = found['done']
+        self.sweeps = found.get('sweeps', self.sweeps)
         warn_if_moved(found.get('numerics'), folder, device)
 
     def save(self, now:bool=False): # write down what is on disk, if it is time
@@ -109,7 +113,7 @@ class PredictionState:
         for name, layer in self.open.items():
             if layer.data is None: layer.sync()
             self.done[name] = layer.done
-        state = self.about | dict(done=self.done, numerics=self.numerics)
+        state = self.about | dict(done=self.done, sweeps=self.sweeps, numerics=self.numerics)
         with atomic_write(self.folder/'state.json') as tmp: tmp.write_text(json.dumps(state))
         self.saved = time.monotonic()
 
@@ -134,13 +138,12 @@ class PredictionState:
         if self.ranks.rank: layer.done = 0
         for start in range(0, done, 2**14):
             stop = min(start + 2**14, done)
-            rows = layer.written(start, stop) if self.ranks.rank == 0 else None
+            rows = layer.rows(start, stop) if self.ranks.rank == 0 else None
             rows = self.ranks.share_rows(rows, (stop - start, width), self.dtype, 0, everywhere)
             if self.ranks.rank: layer.append(rows)
 
-    def read(self, name:str, shape:tuple) -> Tensor: # of that shape, a complete layer
-        layer = self.open.get(name) or self.layer(name, shape)
-        return layer.read()
+    def complete(self, name:str, shape:tuple) -> LayerRows: # of that shape, with all its rows
+        return self.open.get(name) or self.layer(name, shape)
 
     def drop(self, name:str): # a layer that is not needed any more
         layer = self.open.pop(name, None)
@@ -151,6 +154,8 @@ class PredictionState:
 # %% ../nbs/61_inference.ipynb #prediction
 class Prediction(Patched):
     "One prediction: what is known before it begins, and its loop, `run`."
+    cache:int|None=None                             # bytes that a layer on disk may have, see cache_size; None: ask it
+
     def __init__(self,
         model:nn.Module, graph:Data|Any, # see predict
         memory:int|str|None=None, # see predict
@@ -188,6 +193,7 @@ class Prediction(Patched):
         self.ratios = [2.] * len(self.widths)                       # `blocks.measured` for each layer
         self.plan = self._make_plan(copies, reserve)
         self.blocks.tight = self.plan.working < LARGE
+        self.sweeps = self._choose_sweeps()                         # bool for each step: is the layer below it swept?
 
     def _open_graph(self, graph):
         "The graph as a source, and what the model is given of its edges."
@@ -246,6 +252,13 @@ class Prediction(Patched):
             if self.memory < plenty: self.ratios, least = self.try_blocks(heaviest)
         return make_plan(*sizes, self.memory, on_disk, out_on_disk, least, copies, reserve, rows)
 
+@patch
+def _choose_sweeps(self:Prediction):
+    "Layers on disk that the system cannot keep in memory, and of which a step takes sums."
+    cache = cache_size() if self.cache is None else self.cache
+    sizes = [self.dtype.itemsize * n * width for n, width in zip(self.rows, self.widths)]
+    return [bool(self.plan.spills and step.norm and size > cache) for step, size in zip(self.steps, sizes)]
+
 def _check_classes(model, graph, layer, width):
     "Raise a `ValueError` unless the outputs of a model are logits of classes."
     y, found = graph.labels().get('y'), ''
@@ -260,11 +273,15 @@ def _check_classes(model, graph, layer, width):
 def maker(self:Prediction,
     i:int, # of a step; -1: of the features
     scales:dict, # of scale_layers
-    z:Any, # [num_nodes, width], the layer below; of the features None
+    z:Any, # [num_nodes, width], the layer below, or its rows to be swept; of the features None
 ): # `(start, stop)` -> rows of the next layer
     if i < 0: return lambda a, b: first_rows(self.steps, self.graph.features(a, b), self.dtype, self.device)
-    following = self.steps[i + 1] if i + 1 < len(self.steps) else None
-    return lambda a, b: next_rows(self.steps[i], following, Block(self.graph, a, b, scales, self.device), z)
+    step, following = self.steps[i], self.steps[i + 1] if i + 1 < len(self.steps) else None
+    if isinstance(z, Tensor):
+        return lambda a, b: next_rows(step, following, Block(self.graph, a, b, scales, self.device), z)
+    chunk = max(min(CHUNK, self.plan.room // 8) // (z.width * z.dtype.itemsize), 1)
+    rest = scales, step, following, self.widths[i + 1]
+    return lambda a, b: swept_rows(self.graph, z, *rest, a, b, self.device, chunk)
 
 @patch
 @torch.no_grad()
@@ -286,8 +303,19 @@ def try_blocks(self:Prediction,
 
 # %% ../nbs/61_inference.ipynb #prediction-rounds
 @patch
-def rounds(self:Prediction, start:int, n:int): # yields lists of blocks `(start, stop)` up to `n`, one for each rank
-    blocks, size = self.blocks, self.ranks.size
+def tiles(self:Prediction, i:int) -> BlockSizes: # of step `i`
+    "Blocks as large as memory allows, for a layer that is swept."
+    found = tile_sizes(self.graph.in_indptr, self.widths[i:i + 2], self.dtype.itemsize)
+    countable = found.per_row * (2**31 // max(self.widths[i:i + 2]) - 1)            # see spmm_add
+    found.measured = self.plan.working / max(min(self.plan.room // 2, countable), 1)
+    return found
+
+@patch
+def rounds(self:Prediction,
+    start:int, n:int, # from here on
+    blocks:BlockSizes|None=None, # default: for a layer that is read in any order
+): # yields lists of blocks `(start, stop)` up to `n`, one for each rank
+    blocks, size = blocks or self.blocks, self.ranks.size
     most = SMALL if blocks.watched else math.inf           # small ones first, to see what they take
     while start < n:
         blocks.measured = self.ranks.all_max(blocks.measured)
@@ -307,13 +335,15 @@ def in_blocks(self:Prediction,
     make:Callable, width:int, # `(start, stop)` -> rows, and their width
     everywhere:bool=True, # do ranks other than 0 get the rows of others?
     count:int|None=None, # rows of the layer; None: one for each node
+    sizes:BlockSizes|None=None, # see rounds
 ): # yields `(first row, rows [n, width])`
     "Rows from `start` on, block by block. Each rank makes its own, and gets those of the others."
-    for blocks in self.rounds(start, self.graph.num_nodes if count is None else count):
+    sizes = sizes or self.blocks
+    for blocks in self.rounds(start, self.graph.num_nodes if count is None else count, sizes):
         start, stop = blocks[self.ranks.rank]
         with self.ranks.together('rows'):
             mine = torch.empty(0, width, dtype=self.dtype)
-            if stop > start: mine = self.blocks.measure(make, start, stop)
+            if stop > start: mine = sizes.measure(make, start, stop)
             if mine.shape != (stop - start, width):
                 refuse(f'a step gave rows of shape {list(mine.shape)} for a block of {stop - start} nodes',
                        f'They should have the shape {[stop - start, width]}')
@@ -334,24 +364,34 @@ def key(self:Prediction) -> str:
 @patch(as_prop=True)
 def makes_first_layer(self:Prediction) -> bool:
     "Is there a layer before the first step? Otherwise the features are it."
-    return self.steps[0].send is not None or self.graph.whole_x(self.dtype) is None
+    return self.steps[0].send is not None or not self.sweeps[0] and self.graph.whole_x(self.dtype) is None
 
 @patch
 def fill(self:Prediction,
     state:PredictionState, name:str, shape:tuple, # of the layer to make
-    i:int, scales:dict, z:Tensor|None, # see maker
+    i:int, scales:dict, z:Any, # see maker
     bar:ProgressBar, everywhere:bool=True, # see layers
 ):
     "The layer that step `i` makes of `z`, block by block; rows that are there already stay."
     layer = state.layer(name, shape, everywhere)
     bar.skip(layer.done)
     self.blocks.measured = self.ratios[i + 1]
-    for _, rows in self.in_blocks(layer.done, self.maker(i, scales, z), shape[1], everywhere, shape[0]):
+    sizes = self.blocks if z is None or isinstance(z, Tensor) else self.tiles(i)
+    for _, rows in self.in_blocks(layer.done, self.maker(i, scales, z), shape[1], everywhere, shape[0], sizes):
         layer.append(rows)
         bar.update(len(rows))
         state.save()
         del rows
     state.save(now=True)
+
+@patch
+def below(self:Prediction, state:PredictionState, i:int, name:str, shape:tuple) -> Any: # Tensor, or rows to be swept
+    "The layer that step `i` reads."
+    if i == 0 and not self.makes_first_layer:
+        return FeatureRows(self.graph, self.dtype) if self.sweeps[0] else self.graph.whole_x(self.dtype)
+    layer = state.complete(name, shape)
+    layer.sync()
+    return layer if self.sweeps[i] else layer.read()
 
 @patch
 def _last_complete(self:Prediction, state, names, shapes): # number of the last layer that rank 0 has; -1: none
@@ -376,8 +416,7 @@ def layers(self:Prediction,
     scales = scale_layers(self.graph, self.variants, self.in_blocks, self.dtype, scale)
     if begun < 0 and self.makes_first_layer: self.fill(state, names[0], shapes[0], -1, scales, None, bar)
     for i in range(max(begun, 0), last):
-        is_x = i == 0 and not self.makes_first_layer
-        z = self.graph.whole_x(self.dtype) if is_x else state.read(names[i], shapes[i])
+        z = self.below(state, i, names[i], shapes[i])
         self.fill(state, names[i + 1], shapes[i + 1], i, scales, z, bar, everywhere or i + 1 < last)
         del z
         state.drop(names[i])
@@ -447,7 +486,7 @@ def _begin(self:Prediction, stack): # the state; `stack` is left when the predic
     stack.enter_context(evaluating(self.model))
     stack.enter_context(no_autocast(self.device))
     key = self.key if first else ''
-    return PredictionState(folder if n else None, key, n, self.dtype, self.ranks, self.device)
+    return PredictionState(folder if n else None, key, n, self.dtype, self.ranks, self.device, self.sweeps)
 
 @patch
 @torch.no_grad()
@@ -460,6 +499,7 @@ def run(self:Prediction,
     with ExitStack() as stack:
         self._check_ranks()
         with self.ranks.together('predict'): state = self._begin(stack)
+        self.sweeps = [number > 0 for number in self.ranks.on_first(lambda: [float(swept) for swept in state.sweeps])]
         total = sum(self.rows[not self.makes_first_layer:])
         shown = dict(total=total, desc='Predicting', unit='nodes')
         bar = stack.enter_context(progress_bar(progress, self.ranks, **shown))

@@ -58,7 +58,8 @@ class LayerRows:
         else: self.file.write(rows.contiguous().numpy().data)
         self.done += len(rows)
 
-    def written(self, start:int, stop:int) -> Tensor: # [stop - start, width], rows of the file that are there
+    def rows(self, start:int, stop:int) -> Tensor: # [stop - start, width], that are there
+        if self.path is None: return self.data[start:stop]
         count, offset = (stop - start) * self.width, start * self.width * self.dtype.itemsize
         found = np.fromfile(self.path, numpy_dtype(self.dtype), count, offset=offset)       # type: ignore[arg-type]
         return torch.from_numpy(found).view(stop - start, self.width)
@@ -161,16 +162,25 @@ def weights(self:Block, weighted:bool, one_loop:bool) -> Tensor|None: # see Vari
     return counted(self.weight if weighted else None, rows, rows == as_tensor(self.cols) - self.start, one_loop)
 
 @patch
+def entry_values(self:Block,
+    variant:Variant|tuple, # how to propagate
+) -> Tensor: # [num_entries]
+    "The block's entries of $P$, without what is added to its diagonal."
+    degree, _ = self.scales[variant]
+    norm, _, weighted, one_loop = variant
+    left, right, weight = NORMS[norm].left, NORMS[norm].right, self.weights(weighted, one_loop)
+    own_degree = degree[self.start:self.stop]
+    values = entry_scales(left, right, own_degree, self.rows, degree, as_tensor(self.cols))
+    return values if weight is None else values.mul_(weight.to(values.dtype))
+
+@patch
 def propagate(self:Block,
     z:Tensor, # [num_nodes, width]: of all nodes
     norm:str='sym', diag_lambda:float=1., weighted:bool=True, one_loop:bool=False, # see Variant
 ) -> Tensor: # [num_rows, width], on `device`
     "The block's rows of $P Z$. On a CPU nothing is gathered: the product reads the rows of `z` where they lie."
-    degree, diag = self.scales[norm, diag_lambda, weighted, one_loop]
-    variant, weight = NORMS[norm], self.weights(weighted, one_loop)
-    own_degree = degree[self.start:self.stop]
-    values = entry_scales(variant.left, variant.right, own_degree, self.rows, degree, as_tensor(self.cols))
-    if weight is not None: values *= weight.to(values.dtype)
+    variant = norm, diag_lambda, weighted, one_loop
+    values, (_, diag) = self.entry_values(variant), self.scales[variant]
     if self.device.type == 'cpu':
         matrix = csr_tensor(self.indptr, as_tensor(self.cols), values, len(z), check=False)
         return spmm(matrix, z).addcmul_(diag[self.start:self.stop, None], z[self.start:self.stop])

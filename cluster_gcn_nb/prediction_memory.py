@@ -25,6 +25,7 @@ class Plan:
     layers:int                   # for the two largest layers that are needed at once
     result:int                   # for the logits
     spills:bool                  # layers go to disk
+    room:int=4 * LARGE           # for a tile, where a layer on disk is swept
 
 def make_plan(
     widths:list, # of the layers
@@ -54,7 +55,7 @@ def make_plan(
         raise TooLittle(_too_little(memory, own, least, result, reserve, has_out, enough), enough)
     spills = on_disk or layers > left // 2
     room = left + least - (0 if spills else layers)
-    return Plan(int(min(max(least, room // 2), LARGE)), layers, result, spills)
+    return Plan(int(min(max(least, room // 2), LARGE)), layers, result, spills, int(max(least, room)))
 
 def _too_little(memory, own, least, result, reserve, has_out, enough):
     "The message of `TooLittle`."

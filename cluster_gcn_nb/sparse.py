@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['csr_tensor', 'marks', 'checked', 'version', 'scipy_csr', 'from_scipy', 'check_constant', 'transpose', 'count_rows',
            'entry_order', 'to_adj_t', 'sort_entries', 'sort_edges', 'mirror_difference', 'is_symmetric', 'spmm',
-           'transpose_op', 'spmm_op', 'sparse_rows', 'join', 'join_rows', 'take_rows']
+           'spmm_add', 'transpose_op', 'spmm_op', 'sparse_rows', 'join', 'join_rows', 'take_rows']
 
 # %% ../nbs/11_sparse.ipynb #imports
 import warnings
@@ -274,6 +274,16 @@ def spmm(
     uses_mkl = is_small and x.shape[1] < 128 and x.dtype == torch.float32 and torch.backends.mkl.is_available()
     if x.is_cuda or uses_mkl: return matrix @ x
     return torch.sparse.mm(matrix, x.contiguous(), 'sum')
+
+def spmm_add(
+    out:Tensor, # [n, width], on the CPU, changed in place
+    matrix:Tensor, # [n, m] sparse CSR
+    x:Tensor, # [m, width], of the same dtype
+):
+    "`out += matrix @ x`, where most rows of the matrix may be empty."
+    is_small = fits_int32(out.numel()) and fits_int32(x.numel()) and fits_int32(matrix.values().numel())      # see spmm
+    if is_small: torch.addmm(out, matrix, x, out=out)
+    else: out += spmm(matrix, x)
 
 # %% ../nbs/11_sparse.ipynb #operators
 @torch.library.custom_op('cluster_gcn_nb::transpose', mutates_args=(),
