@@ -279,7 +279,7 @@ def maker(self:Prediction,
     step, following = self.steps[i], self.steps[i + 1] if i + 1 < len(self.steps) else None
     if isinstance(z, Tensor):
         return lambda a, b: next_rows(step, following, Block(self.graph, a, b, scales, self.device), z)
-    chunk = max(min(CHUNK, self.plan.room // 8) // (z.width * z.dtype.itemsize), 1)
+    chunk = max(min(CHUNK, self.plan.room // 16) // (z.width * z.dtype.itemsize), 1)
     rest = scales, step, following, self.widths[i + 1]
     return lambda a, b: swept_rows(self.graph, z, *rest, a, b, self.device, chunk)
 
@@ -307,7 +307,7 @@ def tiles(self:Prediction, i:int) -> BlockSizes: # of step `i`
     "Blocks as large as memory allows, for a layer that is swept."
     found = tile_sizes(self.graph.in_indptr, self.widths[i:i + 2], self.dtype.itemsize)
     countable = found.per_row * (2**31 // max(self.widths[i:i + 2]) - 1)            # see spmm_add
-    found.measured = self.plan.working / max(min(self.plan.room // 2, countable), 1)
+    found.measured = self.plan.working / max(min(self.plan.room * 3 // 4, countable), 1)
     return found
 
 @patch

@@ -11,8 +11,8 @@ import numpy as np
 import psutil
 import torch
 from torch import Tensor
-from .layerwise import Block, LayerRows, Step, Variant, next_rows
-from .memory import BlockSizes, as_tensor
+from .layerwise import Block, Step, Variant, next_rows
+from .memory import BlockSizes
 from .source import Source
 from .sparse import csr_tensor, spmm_add
 
@@ -134,4 +134,4 @@ def tile_sizes(
     itemsize:int, # bytes of a number
 ) -> BlockSizes:
     "What tiles cost: their sums, the rows of the next layer, and entries with row, column and value."
-    return BlockSizes(indptr, 2 * (8 + itemsize), itemsize * sum(widths) + 32, watched=False)
+    return BlockSizes(indptr, 12 + itemsize, itemsize * sum(widths) + 32, watched=False)
