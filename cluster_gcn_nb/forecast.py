@@ -273,7 +273,7 @@ def _disk(size, settings, plan):
     "Bytes on the disk at the peak of each stage."
     kept = 0 if settings.in_memory else sum(store_bytes(size, settings.num_parts, settings.precision).values())
     logits = 0 if plan.result else 4 * size.num_classes * size.num_nodes
-    found = {} if settings.in_memory else disk_peaks(size, settings.num_parts, settings.precision)
+    found = {} if settings.in_memory else disk_peaks(size, settings.num_parts, settings.precision, settings.room)
     return found | dict(epoch=kept, predict=kept + (plan.layers if plan.spills else 0) + logits)
 
 def _memory(size, settings, probe):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['OGB_SIZES', 'SCANNED', 'NUMBER_BYTES', 'GraphSize', 'text_rows', 'size_of_tables', 'graph_size', 'edges_bytes',
-           'ids_bytes', 'store_bytes', 'database_bytes', 'record_bytes', 'disk_peaks', 'Settings', 'sorting_memory',
-           'memory_peaks', 'tables_memory', 'plain_peaks', 'fits_in_memory']
+           'ids_bytes', 'store_bytes', 'record_bytes', 'links_bytes', 'numbered_bytes', 'tables_memory', 'disk_peaks',
+           'Settings', 'sorting_memory', 'memory_peaks', 'plain_peaks', 'fits_in_memory']
 
 # %% ../nbs/74_sizes.ipynb #imports
 from dataclasses import dataclass, field, replace
@@ -231,33 +231,43 @@ def store_bytes(
                 ids=ids_bytes(size))
 
 # %% ../nbs/74_sizes.ipynb #disk
-def database_bytes(size:GraphSize) -> int:
-    "Bytes that the database takes at the end, with the mapped features: see TableGraph."
-    n, rows = size.num_nodes, size.num_edges // (1 if size.directed else 2)
-    end = max(n - 1, 1).bit_length() / 8                        # bit-packed
-    links = rows * (2 * end + (8 if size.weighted else 0))
-    ids = n * (3 * (.5 * size.id_bytes or end) + 10)            # in three tables; texts are compressed to about half
-    columns = 0 if size.in_array else size.num_features
-    features = n * 4 * (columns + min(columns, 500))            # mapped, and as columns
-    return int(2 * links + ids + features)
-
 def record_bytes(size:GraphSize) -> int:
     "Bytes of an edge's record while edges are sorted."
     return 8 + (12 if size.weighted else 0)
+
+def links_bytes(size:GraphSize) -> int:
+    "Bytes of the edges of tables, merged, in the database: see TableGraph."
+    if size.form != 'tables': return 0
+    end = max(size.num_nodes - 1, 1).bit_length() / 8           # bit-packed
+    return int(size.num_edges // (1 if size.directed else 2) * (2 * end + (8 if size.weighted else 0)))
+
+def numbered_bytes(size:GraphSize) -> int:
+    "Bytes of the nodes of tables in the database, with the mapped features."
+    if size.form != 'tables': return 0
+    n, end = size.num_nodes, max(size.num_nodes - 1, 1).bit_length() / 8
+    ids = n * (3 * (.5 * size.id_bytes or end) + 10)            # in three tables; texts are compressed to about half
+    columns = 0 if size.in_array else size.num_features
+    return int(ids + n * 4 * (columns + min(columns, 500)))     # mapped, and as columns
+
+def tables_memory(size:GraphSize) -> int: # bytes
+    "What DuckDB takes for two tables if it may: a hash table of merged edges, one of ids, buffers."
+    return int(2**27 + 40 * size.num_edges / (1 if size.directed else 2) + size.num_nodes * (64 + size.id_bytes))
 
 def disk_peaks(
     size:GraphSize, # of the graph
     num_parts:int, # clusters
     precision:str='float32', # of features
+    room:int=2**60, # bytes of own memory for the graph
 ) -> dict: # stage -> bytes on the disk at its peak, beside the tables themselves
     "On the way from tables or a `Data` to a ClusterStore."
-    store, order = store_bytes(size, num_parts, precision), 8 * size.num_nodes
-    tables = database_bytes(size) if size.form == 'tables' else 0
-    rough, sorting = edges_bytes(size) + order, record_bytes(size) * size.num_edges
-    nodes = size.num_nodes * (4 + 11) + store['features'] + 2 * store['ids']       # records, and ids as text
-    written = max(order + sorting, order + edges_bytes(size) + nodes + store['ids'])
-    return dict(tables=tables, sort=tables + max(order + sorting, rough), partition=tables + rough,
-                write=tables + rough + max(written, sum(store.values())))
+    store, order, edges = store_bytes(size, num_parts, precision), 8 * size.num_nodes, edges_bytes(size)
+    links, numbered, rough = links_bytes(size), numbered_bytes(size), edges + order
+    spilled = 0 if tables_memory(size) <= room * 2 // 3 else 12 * size.num_edges // (1 if size.directed else 2)
+    records = max(record_bytes(size) * size.num_edges - room // 32, 0)              # beyond those in memory
+    nodes = size.num_nodes * (4 + 11) + store['features'] + 2 * store['ids']        # records, and ids as text
+    written = max(order + records, order + edges + nodes + store['ids'], sum(store.values()))
+    return dict(tables=2 * links + numbered + spilled, sort=numbered + links + order + max(records, edges),
+                partition=numbered + links + rough, write=numbered + rough + written)
 
 # %% ../nbs/74_sizes.ipynb #memory
 @dataclass
@@ -285,19 +295,15 @@ def sorting_memory(size:GraphSize, settings:Settings) -> int:
 
 def memory_peaks(size:GraphSize, settings:Settings) -> dict: # stage -> bytes at its peak, with child processes
     "On the way from tables or a `Data` to a ClusterStore."
-    n, base = size.num_nodes, settings.base
-    kept = 1 if n > 10**6 else 4                                # clusters that the sketch counts per node
-    database = settings.room // 8 if size.form == 'tables' else 0
+    n, parts, base = size.num_nodes, settings.num_parts, settings.base
+    database = min(settings.room // 8, links_bytes(size))       # what DuckDB keeps of it
     block = 64 * max(2**12, min(2**19, size.num_edges // 64))
-    metis = 4e7 + 190 * n * min(kept, 2)
-    streaming = base + database + block + 88 * n
-    return dict(tables=base + min(settings.room * 2 // 3, tables_memory(size)), partition=int(streaming + metis),
+    few = min(max(min(64 * parts, 2**20), 8 * parts, 2**18), n) # nodes of the sketch that METIS gets
+    metis = 4e7 + 120 * min(2**24, 16 * few, size.num_edges)
+    streaming = base + database + block + max(119 * n, 60 * n + metis)
+    return dict(tables=base + min(settings.room * 2 // 3, tables_memory(size)), partition=int(streaming),
                 sort=base + database + 24 * n + sorting_memory(size, settings),
-                write=base + database + 40 * n + sorting_memory(size, settings))
-
-def tables_memory(size:GraphSize) -> int: # bytes
-    "What DuckDB takes for two tables if it may: a hash table of merged edges, one of ids, buffers."
-    return int(2**27 + 40 * size.num_edges / (1 if size.directed else 2) + size.num_nodes * (64 + size.id_bytes))
+                write=base + min(database, 4 * n) + 40 * n + sorting_memory(size, settings))
 
 # %% ../nbs/74_sizes.ipynb #plain
 def plain_peaks(size:GraphSize, settings:Settings) -> dict: # stage -> bytes at its peak, with child processes
