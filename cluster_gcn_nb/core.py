@@ -302,7 +302,9 @@ def work_folder(
         with atomic_write(folder/'work.json') as tmp: tmp.write_text(json.dumps(about))
         try: yield folder
         except BaseException:
-            if not any((folder/name).exists() for name in stages): shutil.rmtree(folder, ignore_errors=True)
+            if any((folder/name).exists() for name in stages):
+                print(f'{folder} keeps what is done: the same command goes on from there', file=sys.stderr, flush=True)
+            else: shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)
 
