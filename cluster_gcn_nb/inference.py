@@ -30,7 +30,7 @@ from .prediction_memory import LARGE, SMALL, make_plan
 from .progress import ProgressBar
 from .ranks import Solo, join, progress_bar
 from .source import as_source
-from .sweep import CHUNK, FeatureRows, cache_size, swept_rows, tile_sizes
+from .sweep import CHUNK, SweptFeatures, SweptLayer, cache_size, swept_rows, tile_sizes
 from .device import pick_device
 from cluster_gcn_nb.step import (
     check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, inner_model,
@@ -388,10 +388,10 @@ def fill(self:Prediction,
 def below(self:Prediction, state:PredictionState, i:int, name:str, shape:tuple) -> Any: # Tensor, or rows to be swept
     "The layer that step `i` reads."
     if i == 0 and not self.makes_first_layer:
-        return FeatureRows(self.graph, self.dtype) if self.sweeps[0] else self.graph.whole_x(self.dtype)
+        return SweptFeatures(self.graph, self.dtype) if self.sweeps[0] else self.graph.whole_x(self.dtype)
     layer = state.complete(name, shape)
     layer.sync()
-    return layer if self.sweeps[i] else layer.read()
+    return SweptLayer(layer) if self.sweeps[i] else layer.read()
 
 @patch
 def _last_complete(self:Prediction, state, names, shapes): # number of the last layer that rank 0 has; -1: none
