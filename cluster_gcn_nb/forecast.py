@@ -10,7 +10,7 @@ __all__ = ['READS', 'STAGES', 'Probe', 'lookup_seconds', 'extrapolated', 'Stage'
 import json, math, time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from .columns import Columns
 from .core import Patched, atomic_write, temporary_folder
 from .datasets import planted_partition
 from .graphs import as_graph
-from .inference import Prediction, predict, predict_classes
+from .inference import Prediction
 from .loader import ClusterLoader
 from .memory import OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .model import GCN
@@ -33,10 +33,11 @@ from .partition import partition_graph
 from .prediction_memory import TooLittle, make_plan
 from .runs import settings_for
 from .sizes import (
-    GraphSize, Settings, disk_peaks, fits_in_memory, graph_size, memory_peaks, plain_peaks, store_bytes)
+    NUMBER_BYTES, GraphSize, Settings, disk_peaks, fits_in_memory, graph_size, memory_peaks, plain_peaks, store_bytes)
 from .source import GraphStream
 from .step import train_step
 from .store import ClusterStore
+from .sweep import cache_size, tile_sizes
 from .table_graph import read_tables
 from .tables import Database
 
@@ -77,6 +78,8 @@ class Probe(Patched):
         self.memory:dict = {}               # bytes that the process took at the peak of a stage
         self.plan:Any = None                # of predictions for the user's graph
         self.block = 0                      # bytes of a block of predictions there
+        self.layers = 0                     # bytes of its layers on disk
+        self.swept = 0                      # bytes that sweeps read from the disk there
 
     def run(self, num_nodes:int, limit:float) -> 'Probe': # its nodes; seconds for training steps
         size, settings = self.size, self.settings
@@ -168,12 +171,11 @@ def train_steps(self:Probe, model:GCN, graph:Any, limit:float):
 
 @patch
 def predict_all(self:Probe, model:GCN, graph:Any):
-    "Exact predictions, with layers and logits in memory or on disk as they will be; of a store, classes at once."
+    "Exact predictions, with layers in memory, on disk or swept as they will be; of a store, classes at once."
     size, settings = self.size, self.settings
-    prediction = Prediction(model, graph)
-    give_back()
     classes = size.num_classes > 1 and not settings.in_memory
-    if classes: prediction.widths[-1] = 2
+    prediction = Prediction(model, graph, classes=classes, probabilities=classes)
+    give_back()
     out = not classes and 4 * size.num_classes * size.num_nodes > settings.room // 4
     reserve, budget = settings.base - own_memory(), None if settings.in_memory else settings.memory
     sizes = prediction.widths, size.num_nodes, 4, bool(prediction.variants)
@@ -181,11 +183,26 @@ def predict_all(self:Probe, model:GCN, graph:Any):
     except TooLittle as error: self.plan = make_plan(*sizes, int(error.enough), out_on_disk=out, reserve=reserve)
     cost = prediction.blocks.cost(size.num_edges, size.num_nodes)
     self.block = int(min(self.plan.working / (4 if budget is None else 1.5), .5 * cost))
-    places:dict = dict(out=self.folder/'logits.npy') if out else {}
-    if self.plan.spills: places['folder'] = self.folder/'layers'
-    del prediction
-    function:Any = predict_classes if classes else predict
-    self.timed('predict', lambda: function(model, graph, progress=False, **places))
+    if self.plan.spills: self.plan_layers(prediction)
+    if out: prediction.out = self.folder/'logits.npy'
+    self.timed('predict', lambda: prediction.run(False))
+
+@patch
+def plan_layers(self:Probe, prediction:Prediction):
+    "Layers on disk: which are swept, what is there at the same time, and what sweeps will read from the disk."
+    size, widths, cache = self.size, prediction.widths, cache_size()
+    layers = [4 * size.num_nodes * width for width in widths]
+    prediction.sweeps = [nbytes > cache for nbytes in layers[:-1]]
+    prediction.plan = replace(prediction.plan, spills=True, room=max(int(self.plan.room * self.share), 1))
+    stored = list(layers)
+    if not prediction.makes_first_layer:
+        layers[0], stored[0] = 0, NUMBER_BYTES[self.settings.precision] * size.num_nodes * size.num_features
+    self.layers = max(a + b for a, b in zip(layers, layers[1:])) + 8 * size.num_nodes
+    for i, swept in enumerate(prediction.sweeps):
+        if not swept: continue
+        self.block = self.plan.room
+        cost = tile_sizes(prediction.graph.in_indptr, widths[i:i+2], 4).cost(size.num_edges, size.num_nodes)
+        if stored[i] > cache: self.swept += stored[i] * math.ceil(cost / (self.plan.room * 3 / 4))
 
 # %% ../nbs/84_plan.ipynb #extrapolate
 READS = dict(sort=4, partition=16, write=4)     # numbers of nodes that are looked up for each edge, about

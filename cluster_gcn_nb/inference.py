@@ -279,7 +279,7 @@ def maker(self:Prediction,
     step, following = self.steps[i], self.steps[i + 1] if i + 1 < len(self.steps) else None
     if isinstance(z, Tensor):
         return lambda a, b: next_rows(step, following, Block(self.graph, a, b, scales, self.device), z)
-    chunk = max(min(CHUNK, self.plan.room // 16) // (z.width * z.dtype.itemsize), 1)
+    chunk = max(min(CHUNK, self.plan.room // 12) // (z.width * z.dtype.itemsize), 1)
     rest = scales, step, following, self.widths[i + 1]
     return lambda a, b: swept_rows(self.graph, z, *rest, a, b, self.device, chunk)
 

@@ -21,7 +21,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 from .core import Patched, refuse
-from .memory import as_tensor, map_private, numpy_dtype
+from .memory import as_tensor, buffers, map_private, numpy_dtype
 from .model import GCN, NORMS, degree_and_diagonal, entry_scales, relu_dropout, times
 from .source import DataSource, Source
 from .sparse import csr_tensor, entry_order, spmm
@@ -60,9 +60,12 @@ class LayerRows:
 
     def rows(self, start:int, stop:int) -> Tensor: # [stop - start, width], that are there
         if self.path is None: return self.data[start:stop]
-        count, offset = (stop - start) * self.width, start * self.width * self.dtype.itemsize
-        found = np.fromfile(self.path, numpy_dtype(self.dtype), count, offset=offset)       # type: ignore[arg-type]
-        return torch.from_numpy(found).view(stop - start, self.width)
+        found = buffers.empty((stop - start, self.width), self.dtype)
+        with open(self.path, 'rb') as file:
+            file.seek(start * self.width * self.dtype.itemsize)
+            if found.nbytes and file.readinto(found.numpy().data) < found.nbytes:
+                raise OSError(f'{self.path} is too short')
+        return found
 
     def sync(self):
         if self.path is None: return

@@ -22,7 +22,8 @@ from .partition import Partition
 from .progress import ProgressBar
 from .source import GraphStream
 from .sparse import csr_tensor, join, join_rows
-from .store_files import StoredIds, Texts, column_from, file_name, from_disk, map_array, read_meta
+from .store_files import (
+    StoredIds, Texts, as_stored, column_from, file_name, from_disk, map_array, read_meta)
 from .store_write import write_store
 
 # %% ../nbs/33_store.ipynb #store
@@ -196,9 +197,11 @@ def _all_values(self:ClusterStore, key, ranges, n_id):
     file, column = self._files[f'node_{file_name(key)}'], self._columns[key]
     count = sum(b - a for a, b in ranges)
     if column.kind != 'tensor' or count * file[:1].nbytes < 2**20: return from_disk(join(file, ranges), column)
-    dtype = torch.from_numpy(np.empty(0, file.dtype)).dtype
-    lent = buffers.empty((count, *file.shape[1:]), dtype).numpy()
-    return from_disk(np.concatenate([file[a:b] for a, b in ranges], out=lent), column)
+    out, done = buffers.empty((count, *file.shape[1:]), getattr(torch, column.dtype)), 0
+    for a, b in ranges:
+        out[done:done + b - a] = as_stored(file[a:b], column)
+        done += b - a
+    return out if column.axis == 0 else out.movedim(0, column.axis).contiguous()
 
 @patch
 def _edge_values(self:ClusterStore, key, cut, e_id):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'VERSION', 'ArrayWriter', 'map_array', 'file_name', 'Column', 'column_from', 'column_of', 'named', 'to_disk',
-           'from_disk', 'Texts', 'text_arrays', 'write_texts', 'StoredIds', 'IdWriter', 'ExternalSort', 'write_meta',
-           'read_meta', 'origin_of', 'check_replaceable']
+           'as_stored', 'from_disk', 'Texts', 'text_arrays', 'write_texts', 'StoredIds', 'IdWriter', 'ExternalSort',
+           'write_meta', 'read_meta', 'origin_of', 'check_replaceable']
 
 # %% ../nbs/31_store_files.ipynb #imports
 import hashlib, json, math, os, re
@@ -19,6 +19,7 @@ import torch
 from numpy.typing import DTypeLike
 from torch import Tensor
 from .graphs import check_unique
+from .memory import as_tensor
 
 # %% ../nbs/31_store_files.ipynb #file
 class ArrayWriter:
@@ -164,6 +165,13 @@ def _tensor_to_disk(value, column, key):
     if column.stored == 'bfloat16': value = value.view(torch.int16)
     return value.numpy().view(column.disk)
 
+def as_stored(
+    rows:np.ndarray, # [n, ...], of our own or mapped
+    column:Column, # of these rows: a tensor
+) -> Tensor: # shares their memory
+    "Rows of a file as a tensor of the type in which they are stored."
+    return as_tensor(rows.view(np.int16)).view(torch.bfloat16) if column.stored == 'bfloat16' else as_tensor(rows)
+
 def from_disk(
     rows:np.ndarray, # [n, ...], of our own or mapped
     column:Column, # of these rows
@@ -172,9 +180,7 @@ def from_disk(
     if column.kind == 'list': return rows.tolist()
     if column.kind == 'ndarray':
         return rows if column.axis == 0 else np.ascontiguousarray(np.moveaxis(rows, 0, column.axis))
-    if column.stored == 'bfloat16': out = torch.from_numpy(rows.view(np.int16)).view(torch.bfloat16)
-    else: out = torch.from_numpy(rows)
-    out = out.to(getattr(torch, column.dtype))
+    out = as_stored(rows, column).to(getattr(torch, column.dtype))
     return out if column.axis == 0 else out.movedim(0, column.axis).contiguous()
 
 # %% ../nbs/31_store_files.ipynb #texts

@@ -14,7 +14,7 @@ import psutil
 import torch
 from torch import Tensor
 from .layerwise import Block, LayerRows, Step, Variant, next_rows
-from .memory import BlockSizes
+from .memory import BlockSizes, buffers
 from .source import Source
 from .sparse import csr_tensor, spmm_add
 
@@ -55,7 +55,7 @@ def cache_size() -> int: # bytes
     return psutil.virtual_memory().available * 3 // 4
 
 # %% ../nbs/68_sweep.ipynb #entries
-CHUNK, _PIECE = 2**27, 2**21            # bytes of a layer that are read at once; entries that are sorted at once
+CHUNK, _PIECE = 2**29, 2**21            # bytes of a layer that are read at once; entries that are sorted at once
 
 def _pieces(graph, start, stop): # yields `(start, stop)`, of about _PIECE entries
     while start < stop:
@@ -83,27 +83,28 @@ class TileEntries:
             rows = (block.rows.numpy()[order] + (a - start)).astype(np.int32)
             self.parts.append((rows, cols[order], values[order], begins))
 
-    def matrix(self, i:int, num_cols:int) -> Tensor|None: # [num_rows, num_cols] of chunk i; None: no entries
+    def has(self, i:int) -> bool: # is there an entry in chunk i?
+        return any(begins[i] < begins[i + 1] for *_, begins in self.parts)
+
+    def matrix(self, i:int, num_cols:int) -> Tensor: # [num_rows, num_cols] of chunk i
         found = [[part[k][part[3][i]:part[3][i + 1]] for part in self.parts] for k in range(3)]
         rows, cols, values = map(np.concatenate, found)
-        if not len(rows): return None
         indptr = np.zeros(self.num_rows + 1, np.int64)
         np.cumsum(np.bincount(rows, minlength=self.num_rows), out=indptr[1:])
         return csr_tensor(indptr, cols - i * self.chunk, torch.from_numpy(values), num_cols, check=False)
 
 # %% ../nbs/68_sweep.ipynb #sums
-def _read(layer, entries): # yields `(matrix, rows)` of each chunk with entries; the next one is read meanwhile
-    def read(first, last): return layer.rows(first, last)
+def _chunks(layer, entries): # yields `(matrix, rows)` of each chunk with entries; the next one is read meanwhile
+    ranges = [(i, first, min(first + entries.chunk, layer.num_nodes))
+              for i, first in enumerate(range(0, layer.num_nodes, entries.chunk)) if entries.has(i)]
+    def read(_, first, last): return layer.rows(first, last)
     with ThreadPoolExecutor(1) as pool:
-        waiting:Any = None
-        for i, first in enumerate(range(0, layer.num_nodes, entries.chunk)):
-            last = min(first + entries.chunk, layer.num_nodes)
-            matrix = entries.matrix(i, last - first)
-            if matrix is None: continue
-            coming = matrix, pool.submit(read, first, last)
-            if waiting: yield waiting[0], waiting[1].result()
-            waiting = coming
-        if waiting: yield waiting[0], waiting[1].result()
+        coming:Any = None
+        for k, (i, first, last) in enumerate(ranges):
+            rows = coming.result() if coming else read(*ranges[k])
+            coming = pool.submit(read, *ranges[k + 1]) if k + 1 < len(ranges) else None
+            yield entries.matrix(i, last - first), rows
+            del rows
 
 def swept_sums(
     graph:Source,
@@ -116,7 +117,10 @@ def swept_sums(
     chunk = chunk or max(CHUNK // max(layer.width * layer.dtype.itemsize, 1), 1)
     entries = TileEntries(graph, start, stop, variant, scales, layer, chunk)
     sums = torch.zeros(stop - start, layer.width, dtype=layer.dtype)
-    for matrix, rows in _read(layer, entries): spmm_add(sums, matrix, rows)
+    for matrix, rows in _chunks(layer, entries):
+        spmm_add(sums, matrix, rows)
+        del rows
+    buffers.free.clear()                                        # of the chunks
     return sums
 
 # %% ../nbs/68_sweep.ipynb #block
