@@ -286,12 +286,12 @@ class TrainingPlan:
         with atomic_write(path) as tmp: tmp.write_text(json.dumps(asdict(self), indent=1))
 
 # %% ../nbs/84_plan.ipynb #stages
-def _disk(size, settings, plan):
+def _disk(size, settings, probe):
     "Bytes on the disk at the peak of each stage."
     kept = 0 if settings.in_memory else sum(store_bytes(size, settings.num_parts, settings.precision).values())
-    logits = 0 if plan.result else 4 * size.num_classes * size.num_nodes
+    logits = 0 if probe.plan.result else 4 * size.num_classes * size.num_nodes
     found = {} if settings.in_memory else disk_peaks(size, settings.num_parts, settings.precision, settings.room)
-    return found | dict(epoch=kept, predict=kept + (plan.layers if plan.spills else 0) + logits)
+    return found | dict(epoch=kept, predict=kept + probe.layers + logits)
 
 def _memory(size, settings, probe):
     "Bytes of own memory at the peak of each stage."
@@ -304,7 +304,7 @@ def _memory(size, settings, probe):
 
 def make_stages(size:GraphSize, settings:Settings, small:Probe, large:Probe) -> list: # of Stage
     "What the stages will take, from two probes and the formulas."
-    disk, memory, stages = _disk(size, settings, large.plan), _memory(size, settings, large), []
+    disk, memory, stages = _disk(size, settings, large), _memory(size, settings, large), []
     slower = lookup_seconds(size.num_nodes) - lookup_seconds(int(size.num_nodes * min(large.share, 1)))
     for name in STAGES:
         if name not in large.seconds: continue
