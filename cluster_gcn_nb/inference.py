@@ -29,8 +29,8 @@ from .neighbourhood import Neighbourhood
 from .prediction_memory import LARGE, SMALL, make_plan
 from .progress import ProgressBar
 from .ranks import Solo, join, progress_bar
-from .source import as_source
-from .sweep import CHUNK, SweptFeatures, SweptLayer, cache_size, swept_rows, tile_sizes
+from .source import DataSource, as_source
+from .sweep import SweptFeatures, SweptLayer, cache_size, swept_rows, tile_sizes
 from .device import pick_device
 from cluster_gcn_nb.step import (
     check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, inner_model,
@@ -105,7 +105,8 @@ class PredictionState:
             refuse(f'{folder} holds another prediction: of another model, graph or version',
                    'Name another folder, or delete it')
         self.done = found['done']
-        self.sweeps = found.get('sweeps', self.sweeps)
+        begun = found.get('sweeps') or self.sweeps  # whether there is a first layer is settled; the others may be swept
+        self.sweeps = [*begun[:1], *(old or new for old, new in zip(begun[1:], self.sweeps[1:]))]
         warn_if_moved(found.get('numerics'), folder, device)
 
     def save(self, now:bool=False): # write down what is on disk, if it is time
@@ -147,7 +148,9 @@ class PredictionState:
 
     def drop(self, name:str): # a layer that is not needed any more
         layer = self.open.pop(name, None)
-        if layer is not None: layer.data = None
+        if layer is not None:
+            layer.close()
+            layer.data = None
         self.done.pop(name, None)
         if self.folder is not None: (self.folder/name).unlink(missing_ok=True)
 
@@ -193,6 +196,7 @@ class Prediction(Patched):
         self.ratios = [2.] * len(self.widths)                       # `blocks.measured` for each layer
         self.plan = self._make_plan(copies, reserve)
         self.blocks.tight = self.plan.working < LARGE
+        self.tick:Callable = lambda rows: None                      # called while a tile is swept
         self.sweeps = self._choose_sweeps()                         # bool for each step: is the layer below it swept?
 
     def _open_graph(self, graph):
@@ -257,7 +261,9 @@ def _choose_sweeps(self:Prediction):
     "Layers on disk that the system cannot keep in memory, and of which a step takes sums."
     cache = cache_size() if self.cache is None else self.cache
     sizes = [self.dtype.itemsize * n * width for n, width in zip(self.rows, self.widths)]
-    return [bool(self.plan.spills and step.norm and size > cache) for step, size in zip(self.steps, sizes)]
+    is_there = isinstance(self.graph, DataSource) and self.graph.whole_x(self.dtype) is not None
+    if is_there and self.steps[0].send is None: sizes[0] = 0                # features in memory
+    return [self.plan.spills and step.only_sums and size > cache for step, size in zip(self.steps, sizes)]
 
 def _check_classes(model, graph, layer, width):
     "Raise a `ValueError` unless the outputs of a model are logits of classes."
@@ -279,9 +285,8 @@ def maker(self:Prediction,
     step, following = self.steps[i], self.steps[i + 1] if i + 1 < len(self.steps) else None
     if isinstance(z, Tensor):
         return lambda a, b: next_rows(step, following, Block(self.graph, a, b, scales, self.device), z)
-    chunk = max(min(CHUNK, self.plan.room // 12) // (z.width * z.dtype.itemsize), 1)
-    rest = scales, step, following, self.widths[i + 1]
-    return lambda a, b: swept_rows(self.graph, z, *rest, a, b, self.device, chunk)
+    return lambda a, b: swept_rows(self.graph, z, scales, step, following, self.widths[i + 1], a, b, self.plan.room,
+                                   self.device, lambda share: self.tick(share * (b - a)))
 
 @patch
 @torch.no_grad()
@@ -306,8 +311,9 @@ def try_blocks(self:Prediction,
 def tiles(self:Prediction, i:int) -> BlockSizes: # of step `i`
     "Blocks as large as memory allows, for a layer that is swept."
     found = tile_sizes(self.graph.in_indptr, self.widths[i:i + 2], self.dtype.itemsize)
-    countable = found.per_row * (2**31 // max(self.widths[i:i + 2]) - 1)            # see spmm_add
-    found.measured = self.plan.working / max(min(self.plan.room * 3 // 4, countable), 1)
+    room = min(self.plan.room * 3 // 4, found.per_row * (2**31 // max(self.widths[i:i + 2]) - 1))       # see spmm_add
+    if self.ranks.size > 1: room = min(room // 2, 2**31)                    # with a tile of another rank
+    found.measured = self.plan.working / max(room, 1)
     return found
 
 @patch
@@ -375,11 +381,18 @@ def fill(self:Prediction,
     "The layer that step `i` makes of `z`, block by block; rows that are there already stay."
     layer = state.layer(name, shape, everywhere)
     bar.skip(layer.done)
+    shown = 0                                                   # rows of the present tile that the bar has seen
+    def tick(rows):
+        nonlocal shown
+        bar.update(int(rows) - shown)
+        shown = int(rows)
+    self.tick = tick
     self.blocks.measured = self.ratios[i + 1]
     sizes = self.blocks if z is None or isinstance(z, Tensor) else self.tiles(i)
     for _, rows in self.in_blocks(layer.done, self.maker(i, scales, z), shape[1], everywhere, shape[0], sizes):
         layer.append(rows)
-        bar.update(len(rows))
+        bar.update(len(rows) - shown)
+        shown = 0
         state.save()
         del rows
     state.save(now=True)

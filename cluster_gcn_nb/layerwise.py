@@ -58,7 +58,10 @@ class LayerRows:
         else: self.file.write(rows.contiguous().numpy().data)
         self.done += len(rows)
 
-    def rows(self, start:int, stop:int) -> Tensor: # [stop - start, width], that are there
+    def close(self): # no more rows will be written
+        if self.path is not None and not self.file.closed: self.file.close()
+
+    def rows(self, start:int, stop:int) -> Tensor: # [stop - start, width], that were there at the last `sync`
         if self.path is None: return self.data[start:stop]
         found = buffers.empty((stop - start, self.width), self.dtype)
         with open(self.path, 'rb') as file:
@@ -76,7 +79,7 @@ class LayerRows:
         if self.data is None:
             assert self.path is not None            # rows in memory are `data` from the start
             self.sync()
-            self.file.close()
+            self.close()
             self.data = map_private(self.path, numpy_dtype(self.dtype), (self.num_nodes, self.width))
         return self.data
 
@@ -203,6 +206,7 @@ class Step:
     finish:Callable|None=None    # (h, own z [num_rows, width]) -> [num_rows, out]
     norm:Variant|None=None       # of a `combine` that propagates
     looks:bool=True              # does `combine` look at in-neighbours?
+    only_sums:bool=False         # is `combine` nothing but `block.propagate(z, *norm)`?
 
 def propagation_step(
     weight:Tensor, # [in, out]
@@ -222,7 +226,7 @@ def propagation_step(
         if widens: h = times(h, weight)
         if bias is not None: h = h.add_(bias)               # h is a block's own
         return h if finish is None else finish(h, own)
-    return Step(combine, None if widens else send, done, variant)
+    return Step(combine, None if widens else send, done, variant, only_sums=True)
 
 # %% ../nbs/60_layerwise.ipynb #step-gcn
 def _gcn_steps(model):

@@ -7,6 +7,7 @@ __all__ = ['SMALL', 'LARGE', 'TooLittle', 'Plan', 'make_plan']
 
 # %% ../nbs/67_prediction_memory.ipynb #imports
 from dataclasses import dataclass
+import psutil
 from .memory import SLACK, give_back, own_memory, show_memory
 
 # %% ../nbs/67_prediction_memory.ipynb #plan
@@ -25,7 +26,7 @@ class Plan:
     layers:int                   # for the two largest layers that are needed at once
     result:int                   # for the logits
     spills:bool                  # layers go to disk
-    room:int=4 * LARGE           # for a tile, where a layer on disk is swept
+    room:int                     # for a tile, where a layer on disk is swept
 
 def make_plan(
     widths:list, # of the layers
@@ -45,7 +46,7 @@ def make_plan(
     sizes = [itemsize * n * width for n, width in zip(rows, widths)]
     layers = max(a + b for a, b in zip(sizes, sizes[1:])) + 2 * has_scales * num_nodes * itemsize
     result = 0 if out_on_disk else copies * sizes[-1]
-    if memory is None: return Plan(LARGE, layers, result, on_disk)
+    if memory is None: return Plan(LARGE, layers, result, on_disk, max(psutil.virtual_memory().available // 4, LARGE))
     give_back()
     own = own_memory() + reserve + SLACK
     left = memory - own - result - least

@@ -116,7 +116,8 @@ class DataSource:
         parts = (x,) if x.layout == torch.strided else (x.crow_indices(), x.col_indices(), x.values())
         edges = torch.from_numpy(self.in_indptr), torch.from_numpy(self.cols), self.weight, self.edge_attr
         for part in (*edges, *parts):
-            if part is not None: sha.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+            if part is None or not part.numel(): continue
+            sha.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
         return sha.hexdigest()
 
 def _check_room(num_edges, memory):
