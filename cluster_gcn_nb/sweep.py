@@ -15,7 +15,7 @@ import psutil
 import torch
 from torch import Tensor
 from .layerwise import Block, LayerRows, Step, Variant, next_rows
-from .memory import BlockSizes, buffers
+from .memory import BlockSizes, buffers, numpy_dtype
 from .neighbourhood import Neighbourhood
 from .source import Source
 from .sparse import csr_tensor, spmm_add
@@ -57,11 +57,13 @@ def cache_size() -> int: # bytes
     return psutil.virtual_memory().available * 3 // 4
 
 # %% ../nbs/68_sweep.ipynb #entries
-def _pieces(graph, start, stop, most): # yields `(start, stop)`, of about `most` entries
+def _pieces(graph, start, stop, most): # `(start, stop)`, of about `most` entries
+    found = []
     while start < stop:
         end = int(np.searchsorted(graph.in_indptr[start:stop + 1], int(graph.in_indptr[start]) + most, side='right'))
-        yield start, min(start + max(end - 1, 1), stop)
-        start += max(end - 1, 1)
+        found.append((start, min(start + max(end - 1, 1), stop)))
+        start = found[-1][1]
+    return found
 
 def chunk_rows(
     layer:Any, # SweptLayer or SweptFeatures
@@ -77,24 +79,39 @@ class TileEntries:
         variant:Variant, scales:dict, # see Block
         layer:Any, room:int, # see chunk_rows
     ):
-        self.num_rows, self.chunk = stop - start, chunk_rows(layer, room)
-        self.parts:list = []            # of each piece: rows from 0, columns in their chunk, values, where chunks begin
-        num_chunks = -(-layer.num_nodes // self.chunk)
-        for a, b in _pieces(graph, start, stop, min(2**21, room // 1000)):
-            block = Block(graph, a, b, scales)
-            values, cols = block.entry_values(variant).numpy(), layer.places(block.cols)
-            where = (cols // self.chunk).astype(np.uint16 if num_chunks < 2**16 else np.int32)
-            order = np.argsort(where, kind='stable')
-            begins = np.searchsorted(where[order], np.arange(num_chunks + 1, dtype=where.dtype))
-            rows = (block.rows.numpy()[order] + (a - start)).astype(np.int32)
-            self.parts.append((rows, (cols % self.chunk)[order], values[order], begins))
+        self.graph, self.variant, self.scales, self.layer = graph, variant, scales, layer
+        self.start, self.num_rows, self.chunk = start, stop - start, chunk_rows(layer, room)
+        self.num_chunks = -(-layer.num_nodes // self.chunk)
+        pieces = _pieces(graph, start, stop, min(2**20, room // 1000))
+        with ThreadPoolExecutor(min(torch.get_num_threads(), 4)) as pool:
+            found = list(pool.map(self._count, pieces))
+            ends = np.cumsum(np.stack(found), 0) if found else np.zeros((1, self.num_chunks), np.int64)
+            dtypes = np.int32, np.int32, numpy_dtype(layer.dtype)
+            self.chunks:list = [tuple(np.empty(n, dtype) for dtype in dtypes) for n in ends[-1]]
+            list(pool.map(self._fill, pieces, ends))            # rows from 0, columns in the chunk, values
 
-    def has(self, i:int) -> bool: # is there an entry in chunk i?
-        return any(begins[i] < begins[i + 1] for *_, begins in self.parts)
+    def _count(self, piece): # entries of each chunk
+        where = self.layer.places(self.graph.in_edges(*piece)[1]) // self.chunk
+        return np.bincount(where, minlength=self.num_chunks)
 
-    def matrix(self, i:int, num_cols:int) -> Tensor: # [num_rows, num_cols] of chunk i
-        found = [[part[k][part[3][i]:part[3][i + 1]] for part in self.parts] for k in range(3)]
-        rows, cols, values = (torch.from_numpy(np.concatenate(part)) for part in found)
+    def _fill(self, piece, ends): # up to these places of each chunk
+        block = Block(self.graph, *piece, self.scales)
+        cols, rows = self.layer.places(block.cols), block.rows.to(torch.int32).numpy()
+        values = block.entry_values(self.variant).numpy()
+        where = (cols // self.chunk).astype(np.uint16 if self.num_chunks < 2**16 else np.int32)
+        order = np.argsort(where, kind='stable')
+        counts = np.bincount(where, minlength=self.num_chunks)
+        parts = rows[order] + np.int32(piece[0] - self.start), (cols % self.chunk)[order], values[order]
+        stops = np.cumsum(counts)
+        for i in np.flatnonzero(counts):
+            for out, part in zip(self.chunks[i], parts):
+                out[ends[i] - counts[i]:ends[i]] = part[stops[i] - counts[i]:stops[i]]
+
+    def has(self, i:int) -> bool: return len(self.chunks[i][0]) > 0 # is there an entry in chunk i?
+
+    def matrix(self, i:int, num_cols:int) -> Tensor: # [num_rows, num_cols] of chunk i, once
+        rows, cols, values = map(torch.from_numpy, self.chunks[i])
+        self.chunks[i] = ()
         indptr = torch.zeros(self.num_rows + 1, dtype=torch.int64)
         torch.cumsum(torch.bincount(rows, minlength=self.num_rows), 0, out=indptr[1:])
         return csr_tensor(indptr, cols, values, num_cols, check=False)
@@ -104,13 +121,14 @@ def _chunks(layer, entries): # yields `(matrix, rows)` of each chunk with entrie
     firsts = range(0, layer.num_nodes, entries.chunk)
     ranges = [(i, first, min(first + entries.chunk, layer.num_nodes))
               for i, first in enumerate(firsts) if entries.has(i)]
+    def read(i, first, last): return entries.matrix(i, last - first), layer.rows(first, last)
     with ThreadPoolExecutor(1) as pool:
-        coming = [pool.submit(layer.rows, first, last) for _, first, last in ranges[:1]]
-        for k, (i, first, last) in enumerate(ranges):
-            rows = coming.pop().result()
-            coming = [pool.submit(layer.rows, first, last) for _, first, last in ranges[k + 1:k + 2]]
-            yield entries.matrix(i, last - first), rows
-            del rows
+        coming = [pool.submit(read, *one) for one in ranges[:1]]
+        for k in range(len(ranges)):
+            found = coming.pop().result()
+            coming = [pool.submit(read, *one) for one in ranges[k + 1:k + 2]]
+            yield found
+            del found
 
 def swept_sums(
     graph:Source,
@@ -170,7 +188,6 @@ def tile_sizes(
     widths:tuple|list, # of a layer and of the next one
     itemsize:int, # bytes of a number
 ) -> BlockSizes:
-    """What tiles cost: their sums, the rows of the next layer if these are wider, and entries (row, column and value),
-    as many again in the matrix of a chunk."""
+    "What tiles cost: their sums, the rows of the next layer if these are wider, and entries (row, column and value)."
     numbers = widths[0] if widths[1] <= widths[0] else sum(widths)
-    return BlockSizes(indptr, 2 * (8 + itemsize), itemsize * numbers + 32, watched=False)
+    return BlockSizes(indptr, 12 + itemsize, itemsize * numbers + 32, watched=False)
