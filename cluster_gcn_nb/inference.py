@@ -404,7 +404,7 @@ def below(self:Prediction, state:PredictionState, i:int, name:str, shape:tuple) 
         return SweptFeatures(self.graph, self.dtype) if self.sweeps[0] else self.graph.whole_x(self.dtype)
     layer = state.complete(name, shape)
     layer.sync()
-    return SweptLayer(layer) if self.sweeps[i] else layer.read()
+    return SweptLayer(layer, cache_size() - self.plan.room) if self.sweeps[i] else layer.read()
 
 @patch
 def _last_complete(self:Prediction, state, names, shapes): # number of the last layer that rank 0 has; -1: none

@@ -7,6 +7,7 @@ __all__ = ['SweptFeatures', 'SweptLayer', 'cache_size', 'chunk_rows', 'TileEntri
            'tile_sizes']
 
 # %% ../nbs/68_sweep.ipynb #imports
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -46,11 +47,23 @@ class SweptFeatures:
 
 class SweptLayer:
     "A layer that lies in a file, read in order."
-    def __init__(self, layer:LayerRows):
+    def __init__(self,
+        layer:LayerRows, # with all its rows
+        keep:int=2**63, # bytes of it that the system can keep in memory
+    ):
         self.num_nodes, self.width, self.dtype = layer.num_nodes, layer.width, layer.dtype
-        self.rows = self.own = layer.rows
+        self.layer, self.keep, self.own = layer, keep, layer.rows
 
     def places(self, nodes:np.ndarray) -> np.ndarray: return nodes
+
+    def rows(self, start:int, stop:int) -> Tensor: # [stop - start, width]
+        found, row = self.layer.rows(start, stop), self.width * self.dtype.itemsize
+        if self.layer.path is not None and stop * row > self.keep: _forget(self.layer.path, start * row, stop * row)
+        return found
+
+def _forget(path, start, stop): # so that the beginning, which is read again first, is not forgotten instead
+    if not hasattr(os, 'posix_fadvise'): return
+    with open(path, 'rb') as file: os.posix_fadvise(file.fileno(), start, stop - start, os.POSIX_FADV_DONTNEED)
 
 def cache_size() -> int: # bytes
     "How large a layer may be that is read in any order: what the system can keep of files, with room for others."
