@@ -25,12 +25,13 @@ from .columns import Columns
 from .core import Patched, atomic_write, temporary_folder
 from .datasets import planted_partition
 from .graphs import as_graph
-from .inference import Prediction
+from .inference import ClassPrediction, Prediction
 from .loader import ClusterLoader
 from .memory import OwnMemory, give_back, own_memory, parse_memory, show_memory
 from .model import GCN
 from .partition import partition_graph
 from .prediction_memory import TooLittle, make_plan
+from .predictions import prediction_table, write_table
 from .runs import settings_for
 from .sizes import (
     NUMBER_BYTES, GraphSize, Settings, disk_peaks, fits_in_memory, graph_size, memory_peaks, plain_peaks, store_bytes)
@@ -185,7 +186,12 @@ def predict_all(self:Probe, model:GCN, graph:Any):
     self.block = int(min(self.plan.working / (4 if budget is None else 1.5), .5 * cost))
     if self.plan.spills: self.plan_layers(prediction)
     if out: prediction.out = self.folder/'logits.npy'
-    self.timed('predict', lambda: prediction.run(False))
+    def job():
+        found = prediction.run(False)
+        if not classes: return
+        outputs = ClassPrediction(found[:, 0].long(), found[:, 1].float(), size.num_classes)
+        write_table(self.folder/'predictions.csv', prediction_table(graph, outputs))
+    self.timed('predict', job)
 
 @patch
 def plan_layers(self:Probe, prediction:Prediction):
@@ -205,7 +211,7 @@ def plan_layers(self:Probe, prediction:Prediction):
         if stored[i] > cache: self.swept += stored[i] * math.ceil(cost / (self.plan.room * 3 / 4))
 
 # %% ../nbs/84_plan.ipynb #extrapolate
-READS = dict(sort=4, partition=16, write=4)     # numbers of nodes that are looked up for each edge, about
+READS = dict(tables=16, sort=4, partition=16, write=4, predict=24)     # lines of memory that an edge looks up
 
 def lookup_seconds(
     num_nodes:int, # of an array of 4 bytes a node, in the order of nobody
@@ -312,7 +318,9 @@ def _memory(size, settings, probe):
     layers = (0 if probe.plan.spills else probe.plan.layers) + probe.block
     sorting = 40 * size.num_edges if settings.in_memory else 0
     found = plain_peaks(size, settings) if settings.in_memory else memory_peaks(size, settings)
-    return found | dict(epoch=base + probe.memory['epoch'], predict=base + max(layers, probe.plan.result, sorting))
+    labels = 0 if settings.in_memory else 24 * size.num_nodes           # with masks and order; half more while read
+    epoch = base + max(probe.memory['epoch'] + labels, labels * 3 // 2)
+    return found | dict(epoch=epoch, predict=base + max(layers, probe.plan.result, sorting))
 
 def make_stages(size:GraphSize, settings:Settings, small:Probe, large:Probe) -> list: # of Stage
     "What the stages will take, from two probes and the formulas."

@@ -108,7 +108,7 @@ class TileEntries:
         return np.bincount(where, minlength=self.num_chunks)
 
     def _fill(self, piece, ends): # up to these places of each chunk
-        block = Block(self.graph, *piece, self.scales)
+        block = Block(self.graph, piece[0], piece[1], self.scales)
         cols, rows = self.layer.places(block.cols), block.rows.to(torch.int32).numpy()
         values = block.entry_values(self.variant).numpy()
         where = (cols // self.chunk).astype(np.uint16 if self.num_chunks < 2**16 else np.int32)
