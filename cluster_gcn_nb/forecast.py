@@ -229,14 +229,14 @@ def lookup_seconds(
 def disk_speed() -> float: # bytes per second
     "How fast a file is read that the system does not keep in memory (where it can be told so: Linux)."
     with temporary_folder() as folder:
-        path = folder/'file'
-        with open(path, 'wb') as file:
-            for _ in range(16): file.write(np.random.bytes(2**23))
+        with open(folder/'file', 'wb') as file:
+            for _ in range(16): file.write(os.urandom(2**23))
             file.flush()
             os.fsync(file.fileno())
             if hasattr(os, 'posix_fadvise'): os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         began = time.perf_counter()
-        return path.stat().st_size / (len(path.read_bytes()) and time.perf_counter() - began)
+        size = len((folder/'file').read_bytes())
+        return size / (time.perf_counter() - began)
 
 def extrapolated(
     small:tuple, large:tuple, # share of the graph, and seconds that it took
