@@ -38,7 +38,7 @@ from .sizes import (
 from .source import GraphStream
 from .step import train_step
 from .store import ClusterStore
-from .sweep import cache_size, tile_sizes
+from .sweep import cache_size, layers_to_sweep, tile_sizes
 from .table_graph import read_tables
 from .tables import Database
 
@@ -74,7 +74,10 @@ class Probe(Patched):
         folder:Path, # for files
     ):
         self.size, self.settings, self.folder = size, settings, folder
+        self.num_nodes = 0
         self.share = 0.                     # edges of the small graph per edge of the user's
+        self.graph:Any = None               # its clusters
+        self.model:Any = None
         self.seconds:dict = {}              # by stage; of training, for a step
         self.memory:dict = {}               # bytes that the process took at the peak of a stage
         self.plan:Any = None                # of predictions for the user's graph
@@ -82,21 +85,20 @@ class Probe(Patched):
         self.layers = 0                     # bytes of its layers on disk
         self.swept = 0                      # bytes that sweeps read from the disk there
 
-    def run(self, num_nodes:int, limit:float) -> 'Probe': # its nodes; seconds for training steps
+    def run(self, num_nodes:int) -> 'Probe': # nodes of the small graph
         size, settings = self.size, self.settings
         degree = min(size.num_edges / size.num_nodes, num_nodes / 4)
         parts = max(num_nodes * settings.num_parts // size.num_nodes, 1)
         classes = max(size.num_classes, 2)
         data = planted_partition(num_nodes, degree, parts, classes, size.num_features, .6)
-        self.share = data.num_edges / size.num_edges
+        self.num_nodes, self.share = num_nodes, data.num_edges / size.num_edges
         del data.community
         if size.has_ids: data.node_names = [f'u{i}' for i in range(num_nodes)]
         if size.nonzeros: data.x *= torch.rand(data.x.shape) < size.nonzeros / size.num_features
         self.folder.mkdir()
-        graph = self.in_memory(data, parts) if settings.in_memory else self.in_store(data, parts)
-        model = GCN(size.num_features, settings.hidden_channels, classes, settings.num_layers)
-        self.train_steps(model, graph, limit)
-        self.predict_all(model, data if settings.in_memory else graph)
+        self.graph = self.in_memory(data, parts) if settings.in_memory else self.in_store(data, parts)
+        self.model = GCN(size.num_features, settings.hidden_channels, classes, settings.num_layers)
+        self.predict_all(data if settings.in_memory else self.graph)
         return self
 
     def timed(self, stage:str, function:Callable) -> Any: # what the function returns
@@ -154,8 +156,9 @@ def cut_stream(self:Probe, edges:GraphStream, graph:Any, parts:int, buffers:int,
 
 # %% ../nbs/84_plan.ipynb #probe-model
 @patch
-def train_steps(self:Probe, model:GCN, graph:Any, limit:float):
-    "Training steps, for some seconds; the first one does not count."
+def train_steps(self:Probe, limit:float): # seconds
+    "Training steps; the first one does not count."
+    model, graph = self.model, self.graph
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     loader = ClusterLoader(graph, batch_size=min(self.settings.batch_size, len(graph)), shuffle=True)
     times:list = []
@@ -167,15 +170,15 @@ def train_steps(self:Probe, model:GCN, graph:Any, limit:float):
                 times.append(time.perf_counter() - before)
                 before = time.perf_counter()
                 if sum(times) > limit and len(times) >= 4: break
-    self.seconds['epoch'] = float(np.mean(times[1:]))
+    self.seconds['epoch'] = float(np.median(times[1:]))
     self.memory['epoch'] = own.taken
 
 @patch
-def predict_all(self:Probe, model:GCN, graph:Any):
+def predict_all(self:Probe, graph:Any):
     "Exact predictions, with layers in memory, on disk or swept as they will be; of a store, classes at once."
     size, settings = self.size, self.settings
     classes = size.num_classes > 1 and not settings.in_memory
-    prediction = Prediction(model, graph, classes=classes, probabilities=classes)
+    prediction = Prediction(self.model, graph, classes=classes, probabilities=classes)
     give_back()
     out = not classes and 4 * size.num_classes * size.num_nodes > settings.room // 4
     reserve, budget = settings.base - own_memory(), None if settings.in_memory else settings.memory
@@ -198,8 +201,8 @@ def plan_layers(self:Probe, prediction:Prediction):
     "Layers on disk: which are swept, what is there at the same time, and what sweeps will read from the disk."
     size, widths, cache = self.size, prediction.widths, cache_size()
     layers = [4 * size.num_nodes * width for width in widths]
-    prediction.sweeps = [step.only_sums and nbytes > cache for step, nbytes in zip(prediction.steps, layers)]
-    prediction.plan = replace(prediction.plan, spills=True, room=max(int(self.plan.room * self.share), 1))
+    prediction.sweeps = layers_to_sweep(prediction.steps, layers, cache)
+    prediction.plan = replace(prediction.plan, spills=True, room=max(int(self.plan.room * self.share), 2**27))
     stored = list(layers)
     if not prediction.makes_first_layer:
         layers[0], stored[0] = 0, NUMBER_BYTES[self.settings.precision] * size.num_nodes * size.num_features
@@ -211,7 +214,7 @@ def plan_layers(self:Probe, prediction:Prediction):
         if stored[i] > cache: self.swept += stored[i] * math.ceil(cost / (self.plan.room * 3 / 4))
 
 # %% ../nbs/84_plan.ipynb #extrapolate
-READS = dict(tables=16, sort=4, partition=16, write=4, predict=24)     # lines of memory that an edge looks up
+READS = dict(tables=16, sort=6, partition=20, write=8, predict=24)     # lines of memory that an edge looks up
 
 def lookup_seconds(
     num_nodes:int, # of an array of 4 bytes a node, in the order of nobody
@@ -328,9 +331,9 @@ def make_stages(size:GraphSize, settings:Settings, small:Probe, large:Probe) -> 
     slower = lookup_seconds(size.num_nodes) - lookup_seconds(int(size.num_nodes * min(large.share, 1)))
     for name in STAGES:
         if name not in large.seconds: continue
-        seconds = extrapolated(*((probe.share, probe.seconds[name]) for probe in (small, large)))
         if name == 'epoch': seconds = large.seconds[name] * settings.num_parts / settings.batch_size
-        elif not settings.in_memory: seconds += READS.get(name, 0) * size.num_edges * max(slower, 0)
+        else: seconds = extrapolated(*((probe.share, probe.seconds[name]) for probe in (small, large)))
+        if not settings.in_memory: seconds += READS.get(name, 0) * size.num_edges * max(slower, 0)
         if name == 'predict' and large.swept: seconds = max(seconds, large.swept / disk_speed())
         stages.append(Stage(name, seconds, int(memory[name]), int(disk.get(name, 0))))
     return stages
@@ -383,19 +386,29 @@ def choose_settings(
 
 def run_probes(
     size:GraphSize, settings:Settings, # of the user's graph
-    seconds:float, # for both
-) -> tuple: # the smaller and the larger Probe
-    "The first is small; the second takes the rest of the time, or is as large as the graph."
+    seconds:float, # for all
+) -> tuple: # a tiny Probe, and the largest that there was time for
+    """A tiny one to warm up, a tiny one, one of a few batches, and one as large as the time that is left allows.
+    Where that is as large as the graph, up to three: of each stage the median counts."""
     n, batch = size.num_nodes, size.num_nodes * settings.batch_size // settings.num_parts
-    degree = max(size.num_edges / n, 1)
-    first = min(n, max(2 * batch, int(100_000 / degree), 1000))
+    tiny = min(n, 1000)
+    few = min(n, max(2 * batch, int(100_000 / max(size.num_edges / n, 1)), tiny))
     with temporary_folder() as folder, torch.random.fork_rng([]):
-        began = time.perf_counter()
-        small = Probe(size, settings, folder/'small').run(first, seconds / 20)
-        took = time.perf_counter() - began
-        second = min(n, int(first * .7 * (seconds - took) / took))
-        if second < 1.5 * first: return small, small
-        return small, Probe(size, settings, folder/'large').run(second, seconds / 10)
+        end, probes = time.perf_counter() + .8 * seconds, []
+        def left(): return end - time.perf_counter()
+        def run(num_nodes): # seconds that it takes
+            before = left()
+            probes.append(Probe(size, settings, folder/f'{len(probes)}').run(num_nodes))
+            return before - left()
+        took = [run(num_nodes) for num_nodes in (tiny, tiny, few)][-1]
+        more = min(n, int(few * left() / took))
+        if more > 1.5 * few: took = run(more)
+        while more == n and left() > took and len(probes) < 6: run(n)
+        last = probes[-1]
+        last.train_steps(seconds / 10)
+    same = [probe for probe in probes[1:] if probe.num_nodes == last.num_nodes]
+    last.seconds |= {stage: float(np.median([probe.seconds[stage] for probe in same])) for stage in same[0].seconds}
+    return probes[1], last
 
 @delegates(Columns)
 def plan_training(

@@ -30,7 +30,7 @@ from .prediction_memory import LARGE, SMALL, make_plan
 from .progress import ProgressBar
 from .ranks import Solo, join, progress_bar
 from .source import DataSource, as_source
-from .sweep import SweptFeatures, SweptLayer, cache_size, swept_rows, tile_sizes
+from .sweep import SweptFeatures, SweptLayer, cache_size, layers_to_sweep, swept_rows, tile_sizes
 from .device import pick_device
 from cluster_gcn_nb.step import (
     check_class_names, check_edge_fields, check_feature_names, check_fits, edge_fields, evaluating, inner_model,
@@ -258,12 +258,12 @@ class Prediction(Patched):
 
 @patch
 def _choose_sweeps(self:Prediction):
-    "Layers on disk that the system cannot keep in memory, and of which a step takes sums."
-    cache = cache_size() if self.cache is None else self.cache
+    "For each step: will the layer below it be on the disk, and swept?"
+    if not self.plan.spills: return [False] * len(self.steps)
     sizes = [self.dtype.itemsize * n * width for n, width in zip(self.rows, self.widths)]
     is_there = isinstance(self.graph, DataSource) and self.graph.whole_x(self.dtype) is not None
     if is_there and self.steps[0].send is None: sizes[0] = 0                # features in memory
-    return [self.plan.spills and step.only_sums and size > cache for step, size in zip(self.steps, sizes)]
+    return layers_to_sweep(self.steps, sizes, self.cache)
 
 def _check_classes(model, graph, layer, width):
     "Raise a `ValueError` unless the outputs of a model are logits of classes."
