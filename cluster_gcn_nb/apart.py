@@ -6,7 +6,7 @@
 __all__ = ['call_metis', 'call_kaminpar', 'call_apart']
 
 # %% ../nbs/24_apart.ipynb #imports
-import errno, json, os, pkgutil, signal, subprocess, sys, time
+import ctypes, errno, json, os, pkgutil, signal, subprocess, sys, time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,7 @@ def _wait(name, command, log):
 
 # %% ../nbs/24_apart.ipynb #answer
 _DISK_FULL = 74                 # exit code of a child that could not write its result
+_PR_SET_PDEATHSIG = 1           # of prctl(2)
 
 def _failure(name, code, log, folder):
     "Why a child failed, as an error with a message of one line."
@@ -114,6 +115,7 @@ def _failure(name, code, log, folder):
 
 def _answer(folder):
     "In the child: call the function, and leave its result in a file."
+    if sys.platform == 'linux': ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)      # ends with its parent
     folder = Path(folder)
     function, arrays, arguments = json.loads((folder/'call.json').read_text())
     arrays = {name: np.load(folder/f'{name}.npy', mmap_mode='c') for name in arrays}

@@ -92,7 +92,7 @@ def train_run(
         check_predictions, check_unchanged, clusters_of, graph_checksums, make_model, save_config, settings_for)
     from cluster_gcn_nb.device import launched, pick_device
     from cluster_gcn_nb.training import fit
-    for key in ('batch_size', 'epochs'):
+    for key in ('batch_size', 'epochs', 'eval_every'):
         if config[key] is not None and config[key] < 1: raise ValueError(f'{key}={config[key]} should be 1 or more')
     pick_device(config['device'])               # refused before the graph is loaded
     if config['precision'] and not config['memory']:
@@ -129,7 +129,8 @@ def train_run(
         if folder and not resume and run.epoch == 1:
             for path in (folder/'checkpoint', *folder.glob('checkpoint.*.tables')): path.unlink(missing_ok=True)
             save_config(folder, config | learnt)
-    names = 'epochs', 'lr', 'weight_decay', 'device', 'seed', 'schedule', 'patience', 'memory', 'metric'
+    names = (
+        'epochs', 'lr', 'weight_decay', 'device', 'seed', 'schedule', 'patience', 'memory', 'metric', 'eval_every')
     options:dict = {name: config[name] for name in names}
     if config['history'] != 'none': options |= dict(history=config['history'], checkpoint_every=5)   # of tables, too
     history = fit(model, loader, data, callbacks=[begun, report], **options, **keep)
@@ -174,7 +175,7 @@ def report(run:Any):
     record = run.history[-1]
     if run.epoch % 10: return
     from cluster_gcn_nb.metrics import shown
-    scores = ', '.join(f'{k} {shown(record[k])}' for k in ('loss', 'train', 'val', 'test'))
+    scores = ', '.join(f'{k} {shown(record[k])}' for k in ('loss', 'train', 'val', 'test') if k in record)
     print(f'epoch {run.epoch:3}: {scores}', flush=True)
 
 # %% ../nbs/83_cli.ipynb #one
@@ -240,6 +241,7 @@ def cluster_gcn_train(
     residual:bool=False, # add what enters a hidden layer to what leaves it?
     lr:float=.01, # learning rate
     schedule:str='constant', # of the learning rate: constant, linear or cosine
+    eval_every:int=1, # epochs between scores, which take as long as a prediction of the scored nodes
     patience:int=None, # stop after so many epochs without a better validation score
     history:str=None, # keep links that leave a batch, by tables: forward, both, none (default: forward, in memory)
     memory:str=None, # what the process may have of its own, like '2 GB'
@@ -316,7 +318,8 @@ def cluster_gcn_predict(
     memory:str=None, # what the process may have of its own, like '2 GB'
     **kwargs
 ):
-    "Predict with a trained model: classes or numbers for the nodes of a graph, or its missing links (option top)."
+    """Predict with a trained model: classes or numbers for the nodes of a graph, or its missing links (option top).
+    From a store, the same command goes on after a kill."""
     with one_line_errors():
         if not overwrite: check_free([out], 'name another file by --out, or say --overwrite')
         from cluster_gcn_nb.core import temporary_folder
@@ -413,7 +416,8 @@ def cluster_gcn_partition(
     **kwargs
 ):
     """Cut a graph into clusters; write the assignment and a report with pictures. Tables that are larger than the
-    memory are cut by streaming, straight into the store, and without a report."""
+    memory are cut by streaming, straight into the store, and without a report; after a kill, the same command goes on
+    with the stages that were complete."""
     if not is_first(): return
     with one_line_errors():
         try: parts = None if num_parts == 'auto' else int(num_parts)

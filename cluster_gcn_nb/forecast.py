@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['READS', 'STAGES', 'Probe', 'lookup_seconds', 'disk_speed', 'extrapolated', 'Stage', 'show_time', 'TrainingPlan',
-           'make_stages', 'give_advice', 'choose_precision', 'choose_settings', 'run_probes', 'plan_training']
+           'make_stages', 'give_advice', 'as_options', 'choose_precision', 'choose_settings', 'run_probes',
+           'plan_training']
 
 # %% ../nbs/84_plan.ipynb #imports
 import json, math, os, time
@@ -282,7 +283,7 @@ class TrainingPlan:
         for s in self.stages:
             found.append([STAGES[s.name], show_time(s.seconds), show_memory(s.memory), show_memory(s.disk)])
         most = show_memory(max(s.memory for s in self.stages)), show_memory(max(s.disk for s in self.stages))
-        return [*found, ['together', show_time(sum(s.seconds for s in self.stages)), *most]]
+        return [*found, ['all, with 1 epoch', show_time(sum(s.seconds for s in self.stages)), *most]]
 
     def head(self) -> str:
         s = self.size
@@ -323,6 +324,8 @@ def _memory(size, settings, probe):
     found = plain_peaks(size, settings) if settings.in_memory else memory_peaks(size, settings)
     labels = 0 if settings.in_memory else 24 * size.num_nodes           # with masks and order; half more while read
     epoch = base + max(probe.memory['epoch'] + labels, labels * 3 // 2)
+    if probe.num_nodes == size.num_nodes and not settings.in_memory:        # seen, and not only computed
+        found |= {name: base + probe.memory[name] for name in found if name in probe.memory}
     return found | dict(epoch=epoch, predict=base + max(layers, probe.plan.result, sorting))
 
 def make_stages(size:GraphSize, settings:Settings, small:Probe, large:Probe) -> list: # of Stage
@@ -354,7 +357,15 @@ def give_advice(size:GraphSize, settings:Settings, stages:list) -> dict: # what 
         'batches': f'{settings.batch_size} clusters, {each:,.0f} nodes; {-(-parts // settings.batch_size):,} per epoch',
         'features': settings.precision + (', which halves them' if settings.precision != 'float32' else ''),
         'histories': f"{'forward' if history else 'none'} (tables of {show_memory(tables)})",
-        'device': 'the GPU' if cuda else 'the CPU; no GPU is available'}
+        'device': 'the GPU' if cuda else 'the CPU; no GPU is available',
+        'options': as_options(settings)}
+
+def as_options(settings:Settings) -> str: # of cluster_gcn_train
+    s = settings
+    found = f'--num_parts {s.num_parts} --batch_size {s.batch_size} --hidden {s.hidden_channels}'
+    if s.num_layers != 2: found += f' --num_layers {s.num_layers}'
+    if not s.in_memory: found += f" --memory {show_memory(s.memory).replace(' ', '')}"
+    return found if s.precision == 'float32' else f'{found} --precision {s.precision}'
 
 def choose_precision(size:GraphSize, free:int) -> str: # bytes of memory beside the budget, for the cache
     "bfloat16 where features in 32 bits would be the most of a store that the cache cannot hold."
@@ -438,6 +449,8 @@ def plan_training(
     stages, notes = make_stages(size, settings, small, large), list(size.notes)
     share = min(large.share, 1)
     if share < .5: notes.append(f'times are extrapolated from a graph of {share:.2%} of the edges')
+    scored = show_time(next(stage.seconds for stage in stages if stage.name == 'predict'))
+    notes.append(f'each time that nodes are scored (eval_every): up to {scored}, less if few nodes have labels')
     if any(stage.memory > settings.memory for stage in stages):
         names = ', '.join(STAGES[stage.name] for stage in stages if stage.memory > settings.memory)
         notes.append(f'more than the budget of {show_memory(settings.memory)}: {names}')

@@ -83,7 +83,7 @@ def _open_path(graph, root, split):
     except ValueError as error:
         if path.is_dir(): return read_ogb(path, split if isinstance(split, str) else None)
         if path.suffix: raise FileNotFoundError(f'there is no file {graph}') from None
-        raise ValueError(f'{error}. Or name a file, or the folder of a store') from None
+        raise ValueError(f'no file or folder is called {graph}, and {error}') from None
 
 # %% ../nbs/34_load.ipynb #array-of
 def array_of_features(
@@ -345,7 +345,8 @@ def load_graph(
         if path is None or (memory is not None and _bytes_of(found) <= parse_memory(memory)): return found
     budget = _budget(memory)
     if path is not None and not overwrite and path.exists():
-        refuse(f'{path} exists', 'Name another folder, or say overwrite=True', FileExistsError)
+        refuse(f'{path} exists, and was not made from these files with these options',
+               'Name another folder, or say overwrite=True', FileExistsError)
     is_folder = isinstance(found, RawGraph) and isinstance(graph, (str, Path)) and Path(graph).expanduser().is_dir()
     if is_folder and isinstance(kwargs.get('split'), str): del kwargs['split']          # it has named one of OGB's
     x = array_of_features(features)

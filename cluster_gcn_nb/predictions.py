@@ -86,9 +86,9 @@ def _class_texts(
     y:Tensor, # [num_nodes] integers
     names:list, # of the classes; one beyond them is shown by its number
 ) -> np.ndarray: # [num_nodes] of str, which share their memory
-    "A class for each node as text; a negative one is not known."
+    "A class for each node as text; None for a negative one, which is not known."
     most = max(int(y.max()), -1) if len(y) else -1
-    texts = np.array([*names, *map(str, range(len(names), most + 1)), ''], object)
+    texts = np.array([*names, *map(str, range(len(names), most + 1)), None], object)
     found = np.empty(len(y), object)
     for i in range(0, len(y), _PIECE): found[i:i+_PIECE] = texts[y[i:i+_PIECE].clamp(min=-1).cpu().numpy()]
     return found
@@ -112,7 +112,7 @@ def _numbers(values, name):
     return {f'{name} {k}': values[:, k].numpy() for k in range(values.shape[1])}
 
 def _split(data):
-    "The part of the split of each node; empty where there is none."
+    "The part of the split of each node; None where there is none."
     part = torch.full((data.num_nodes,), -1, dtype=torch.int8)
     for i, mask in enumerate(MASKS):
         if data.get(mask) is not None: part[data[mask].cpu()] = i

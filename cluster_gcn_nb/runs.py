@@ -111,7 +111,9 @@ def layers_beside(
         yield None
         return
     about |= dict(version=cluster_gcn_nb.__version__, weights=weights_id(model), graph=data.fingerprint)
-    with work_folder(path, about, ['layers', 'outputs.npy']) as folder: yield folder/'layers'
+    with work_folder(path, about, ['layers', 'outputs.npy']) as folder:
+        if (folder/'layers').exists(): print(f'{path}: goes on with the layers in {folder.name}', flush=True)
+        yield folder/'layers'
 
 
 # %% ../nbs/80_runs.ipynb #save
@@ -294,7 +296,7 @@ def resumes(
     config:dict, # of this one; what is None or False there is taken from the earlier one
 ):
     "Is there a run to resume? `ValueError` if it has other options (but for epochs, and where it runs)."
-    free = ['epochs', 'device', 'root', 'patience', 'memory']
+    free = ['epochs', 'eval_every', 'device', 'root', 'patience', 'memory']
     if launched(): free.append('batch_size')               # with other ranks, other batches: fit looks at the steps
     resumed = (Path(folder)/'checkpoint').is_file()
     if not resumed and (Path(folder)/'model.npz').exists() and not launched():

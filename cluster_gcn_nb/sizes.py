@@ -146,7 +146,7 @@ def size_of_tables(
             size.id_bytes = _id_bytes(db, replace(table, view='first_edges'), ends[0])
             return size
         table = db.table(nodes, 'nodes', columns.header, {columns.id, columns.label})
-        size.num_nodes = _count_rows(db, table)
+        size.num_nodes = _count_rows(db, table) if x is None else len(x)
         few = _first_rows(db, table, 'first_nodes')
         id = columns.id or choose_id(db, few, ends)
         label = named_like(few, LABELS, [id]) if columns.label is None else columns.label or None
