@@ -187,7 +187,7 @@ def predict_all(self:Probe, graph:Any):
     try: self.plan = make_plan(*sizes, budget, out_on_disk=out, least=2**24, reserve=reserve)
     except TooLittle as error: self.plan = make_plan(*sizes, int(error.enough), out_on_disk=out, reserve=reserve)
     cost = prediction.blocks.cost(size.num_edges, size.num_nodes)
-    self.block = int(min(self.plan.working / (4 if budget is None else 1.5), .5 * cost))
+    self.block = int(min(self.plan.working * (.25 if budget is None else 2), .5 * cost))
     if self.plan.spills: self.plan_layers(prediction)
     if out: prediction.out = self.folder/'logits.npy'
     def job():
@@ -326,7 +326,9 @@ def _memory(size, settings, probe):
     epoch = base + max(probe.memory['epoch'] + labels, labels * 3 // 2)
     if probe.num_nodes == size.num_nodes and not settings.in_memory:        # seen, and not only computed
         found |= {name: base + probe.memory[name] for name in found if name in probe.memory}
-    return found | dict(epoch=epoch, predict=base + max(layers, probe.plan.result, sorting))
+    table = 0 if settings.in_memory else 30 * size.num_nodes
+    predict = base + labels + max(layers, probe.plan.result, sorting, table)
+    return found | dict(epoch=epoch, predict=predict if settings.in_memory else min(predict, settings.memory))
 
 def make_stages(size:GraphSize, settings:Settings, small:Probe, large:Probe) -> list: # of Stage
     "What the stages will take, from two probes and the formulas."
