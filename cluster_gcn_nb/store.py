@@ -85,43 +85,26 @@ class ClusterStore(Clusters):
         "Bytes of all arrays on disk."
         return sum(file.nbytes for file in self._files.values())
 
-    def __getstate__(self): return self.path, self.fingerprint, self.split
-    def __setstate__(self, state): # in another process: mapped there
-        path, fingerprint, split = state
-        ClusterStore.__init__(self, path)
-        self.fingerprint = fingerprint
-        self.split = split
-        self._check_same()
+# %% ../nbs/33_store.ipynb #store-state
+@patch
+def __getstate__(self:ClusterStore): return self.path, self.fingerprint, self.split
 
-    def _check_same(self): # is it the store that was opened?
-        if read_meta(self.path)[1] != self.fingerprint:
-            raise ValueError(f'{self.path} holds another store than the one that was opened: open it again')
+@patch
+def __setstate__(self:ClusterStore, state): # in another process: mapped there
+    path, fingerprint, split = state
+    ClusterStore.__init__(self, path)
+    self.fingerprint = fingerprint
+    self.split = split
+    self._check_same()
 
-    def _damaged(self, what):
-        return ValueError(f'{self.path} is damaged: {what}; verify() tells which files are, write the store again')
+@patch
+def _check_same(self:ClusterStore): # is it the store that was opened?
+    if read_meta(self.path)[1] != self.fingerprint:
+        raise ValueError(f'{self.path} holds another store than the one that was opened: open it again')
 
-# %% ../nbs/33_store.ipynb #store-write
-@patch_to(ClusterStore, cls_method=True)
-def write(cls,
-    data:Data|GraphStream, # a PyG `Data` (its tensors may be memory-mapped), or a GraphStream
-    partition:Partition|Tensor|np.ndarray|list|None, # or each node's cluster [num_nodes]; None: all in one
-    path:str|Path, # of the folder to make
-    # number format of `x` on disk: 'float32', 'float16' or 'bfloat16' (batches have the type that `x` had); None: as is
-    features:str|None=None,
-    sparse_format:str='csr', # edges sorted by source ('csr') or by target ('csc')
-    # for buffers; besides, it takes 40 bytes a node, 50 an edge of the node with most edges, and of a `Data` whose
-    # features are nearly all zero, these as sparse rows
-    memory:str|int='500 MB',
-    overwrite:bool=False, # may it take the place of a store that is there?
-    progress:bool|None=None, # show progress bars? None: on terminals, elsewhere a line every 30 seconds
-): # the ClusterStore
-    """Write a graph in the order of its clusters and open it; what does not fit in the buffers is sorted in the
-    folder that the store will be. Raises `ValueError` for what cannot be kept, `FileExistsError`. What is
-    interrupted leaves nothing that opens."""
-    if isinstance(data, ClusterStore):
-        advice = 'To write it in another order, pass a GraphStream with its edge_pieces and the pieces of nodes'
-        refuse('the graph is a ClusterStore', advice, TypeError)
-    return cls(write_store(data, partition, path, features, sparse_format, memory, overwrite, progress))
+@patch
+def _damaged(self:ClusterStore, what):
+    return ValueError(f'{self.path} is damaged: {what}; verify() tells which files are, write the store again')
 
 # %% ../nbs/33_store.ipynb #store-cut
 @patch
@@ -184,6 +167,7 @@ def _count_splits(self:ClusterStore):
     shapes = [self._columns[key].shape for key in MASKS if key in self._columns]
     return max((shape[0] for shape in shapes if shape), default=1)
 
+# %% ../nbs/33_store.ipynb #store-values
 @patch
 def _node_values(self:ClusterStore, key, ranges, n_id):
     values = self._all_values(key, ranges, n_id)
@@ -207,6 +191,29 @@ def _all_values(self:ClusterStore, key, ranges, n_id):
 def _edge_values(self:ClusterStore, key, cut, e_id):
     if self.attributes[key]['kind'] == 'texts': return [self._texts(key)[int(i)] for i in e_id]
     return from_disk(cut.edges_of(self._files[f'edge_{file_name(key)}']), self._columns[key])
+
+# %% ../nbs/33_store.ipynb #store-write
+@patch_to(ClusterStore, cls_method=True)
+def write(cls,
+    data:Data|GraphStream, # a PyG `Data` (its tensors may be memory-mapped), or a GraphStream
+    partition:Partition|Tensor|np.ndarray|list|None, # or each node's cluster [num_nodes]; None: all in one
+    path:str|Path, # of the folder to make
+    # number format of `x` on disk: 'float32', 'float16' or 'bfloat16' (batches have the type that `x` had); None: as is
+    features:str|None=None,
+    sparse_format:str='csr', # edges sorted by source ('csr') or by target ('csc')
+    # for buffers; besides, it takes 40 bytes a node, 50 an edge of the node with most edges, and of a `Data` whose
+    # features are nearly all zero, these as sparse rows
+    memory:str|int='500 MB',
+    overwrite:bool=False, # may it take the place of a store that is there?
+    progress:bool|None=None, # show progress bars? None: on terminals, elsewhere a line every 30 seconds
+): # the ClusterStore
+    """Write a graph in the order of its clusters and open it; what does not fit in the buffers is sorted in the
+    folder that the store will be. Raises `ValueError` for what cannot be kept, `FileExistsError`. What is
+    interrupted leaves nothing that opens."""
+    if isinstance(data, ClusterStore):
+        advice = 'To write it in another order, pass a GraphStream with its edge_pieces and the pieces of nodes'
+        refuse('the graph is a ClusterStore', advice, TypeError)
+    return cls(write_store(data, partition, path, features, sparse_format, memory, overwrite, progress))
 
 # %% ../nbs/33_store.ipynb #read
 def _no_numbers(numbers):
