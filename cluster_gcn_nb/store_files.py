@@ -101,6 +101,7 @@ def column_from(
     rest = {key: about[key] for key in ('dtype', 'stored', 'kind', 'axis')}
     return Column(np.dtype(about['disk']), tuple(about['shape']), **rest)
 
+# %% ../nbs/31_store_files.ipynb #column-of
 def column_of(
     value:Tensor|np.ndarray|list, # the first piece [n, ...]
     kind:str='tensor', # see Column
@@ -165,6 +166,7 @@ def _tensor_to_disk(value, column, key):
     if column.stored == 'bfloat16': value = value.view(torch.int16)
     return value.numpy().view(column.disk)
 
+# %% ../nbs/31_store_files.ipynb #from-disk
 def as_stored(
     rows:np.ndarray, # [n, ...], of our own or mapped
     column:Column, # of these rows: a tensor
