@@ -62,6 +62,7 @@ def _check_loader(loader):
         problem = f'the loader is a {type(loader).__name__}, which is used up after one epoch'
         refuse(problem, 'Pass a ClusterLoader, or a list of batches', TypeError)
 
+# %% ../nbs/72_training.ipynb #check-graph
 def _check_clusters(model, graph, needs):
     "Refuse clusters without a field that is needed."
     for name in needs:
@@ -123,6 +124,69 @@ def _training_targets(loader, labels, split):
     with torch.random.fork_rng([]):
         return torch.cat([batch.y[batch.train_mask] for batch in checked_batches(loader, split=split)])
 
+# %% ../nbs/72_training.ipynb #labels
+def _note_names(model, labels):
+    "Classes and features by name, where they are known: other graphs are compared with them."
+    for key in ('class_names', 'feature_names'):
+        names = None if labels is None else labels.get(key)
+        if names is not None: setattr(model, key, [str(name) for name in names])
+
+def _training_labels(model, loader, settings):
+    "The loader, and the labels of its clusters; None where they are not known, or not needed."
+    _check_loader(loader)
+    if not isinstance(loader, ClusterLoader): return loader, None
+    if isinstance(settings.task, LinkTask):
+        _check_clusters(model, loader.cluster_data, ['x'])
+        return loader, None
+    _check_clusters(model, loader.cluster_data, ['x', 'y', 'train_mask'])
+    loader = loader.with_split(settings.split)
+    labels = labels_of(loader.cluster_data)
+    _check_training_nodes(loader.cluster_data, labels)
+    return loader, labels
+
+# %% ../nbs/72_training.ipynb #device
+def _device(device, loader):
+    "The device to train on: that of the loader, if it has one."
+    there = loader.device if isinstance(loader, ClusterLoader) else None
+    wanted = pick_device(device)
+    if there is None: return wanted
+    if device != 'auto' and (wanted.type, wanted.index or 0) != (there.type, there.index or 0):
+        refuse(f'device={device!r}, and the batches of the loader are on {there}', 'Leave out one of them')
+    return there
+
+def _check_padding(model, loader, device):
+    "Raise a `ValueError` if the model lets dummy nodes change what it gives for others."
+    if not isinstance(loader, ClusterLoader) or getattr(loader.graph, 'padding', None) is None: return
+    inner, batch = inner_model(model), loader.graph.batch([0], **loader.form)
+    before = copy.deepcopy(inner.state_dict())                 # of batch norms, too
+    batch.x[batch.n_id < 0] = math.nan
+    with torch.random.fork_rng([device] if device.type == 'cuda' else []), torch.no_grad():
+        logits = model_logits(inner.train(), batch, device)
+    inner.load_state_dict(before)
+    if logits[batch.n_id >= 0].isfinite().all(): return
+    refuse(f'{type(inner).__name__} mixes all nodes of a batch, as nn.BatchNorm1d does: dummy nodes would count',
+           'Use layers that look at each node by itself, such as nn.LayerNorm, or leave out pad=')
+
+# %% ../nbs/72_training.ipynb #tables
+def _check_patience(settings, task, labels):
+    if settings.patience is None or (labels is not None and task.has_validation(labels)): return
+    refuse('patience= waits for better validation scores', 'Pass data with validation nodes')
+
+def _histories(model, loader, settings, device, ranks, stack):
+    "The tables that `history=` asks for, or None; in files for a store, or within a budget."
+    if settings.history is None: return None
+    what = f'history={settings.history!r}'
+    if ranks.size > 1: refuse(f'{what} is for one process', 'Begin the run with history=None to train on several')
+    if type(loader) is not ClusterLoader or loader.kept is not None:
+        refuse(f'{what} makes its own batches', 'Give a ClusterLoader without keep_batches')
+    clusters, folder = loader.cluster_data, None
+    path = getattr(clusters, 'path', None)
+    in_files = path is not None or settings.memory is not None
+    if path is not None and not os.access(path.parent, os.W_OK): path = None
+    if in_files: folder = stack.enter_context(temporary_folder(path))
+    padding = getattr(loader.graph, 'padding', None)
+    return Histories(model, clusters, settings.history, settings.history_precision, folder, device, padding)
+
 # %% ../nbs/72_training.ipynb #start
 def _start(model, loader, data, labels, trained, task, settings, device, ranks):
     "The `Run` that `fit` is asked for; `trained`: labels of the clusters, or None."
@@ -152,66 +216,7 @@ def _note_weights(run, trained):
     run.cluster_weights = training_weights(run.loader.cluster_data, weights)
     run.counts_alike = run.cluster_weights is None
 
-def _check_patience(settings, task, labels):
-    if settings.patience is None or (labels is not None and task.has_validation(labels)): return
-    refuse('patience= waits for better validation scores', 'Pass data with validation nodes')
-
-def _histories(model, loader, settings, device, ranks, stack):
-    "The tables that `history=` asks for, or None; in files for a store, or within a budget."
-    if settings.history is None: return None
-    what = f'history={settings.history!r}'
-    if ranks.size > 1: refuse(f'{what} is for one process', 'Begin the run with history=None to train on several')
-    if type(loader) is not ClusterLoader or loader.kept is not None:
-        refuse(f'{what} makes its own batches', 'Give a ClusterLoader without keep_batches')
-    clusters, folder = loader.cluster_data, None
-    path = getattr(clusters, 'path', None)
-    in_files = path is not None or settings.memory is not None
-    if path is not None and not os.access(path.parent, os.W_OK): path = None
-    if in_files: folder = stack.enter_context(temporary_folder(path))
-    padding = getattr(loader.graph, 'padding', None)
-    return Histories(model, clusters, settings.history, settings.history_precision, folder, device, padding)
-
-def _note_names(model, labels):
-    "Classes and features by name, where they are known: other graphs are compared with them."
-    for key in ('class_names', 'feature_names'):
-        names = None if labels is None else labels.get(key)
-        if names is not None: setattr(model, key, [str(name) for name in names])
-
-def _device(device, loader):
-    "The device to train on: that of the loader, if it has one."
-    there = loader.device if isinstance(loader, ClusterLoader) else None
-    wanted = pick_device(device)
-    if there is None: return wanted
-    if device != 'auto' and (wanted.type, wanted.index or 0) != (there.type, there.index or 0):
-        refuse(f'device={device!r}, and the batches of the loader are on {there}', 'Leave out one of them')
-    return there
-
-def _check_padding(model, loader, device):
-    "Raise a `ValueError` if the model lets dummy nodes change what it gives for others."
-    if not isinstance(loader, ClusterLoader) or getattr(loader.graph, 'padding', None) is None: return
-    inner, batch = inner_model(model), loader.graph.batch([0], **loader.form)
-    before = copy.deepcopy(inner.state_dict())                 # of batch norms, too
-    batch.x[batch.n_id < 0] = math.nan
-    with torch.random.fork_rng([device] if device.type == 'cuda' else []), torch.no_grad():
-        logits = model_logits(inner.train(), batch, device)
-    inner.load_state_dict(before)
-    if logits[batch.n_id >= 0].isfinite().all(): return
-    refuse(f'{type(inner).__name__} mixes all nodes of a batch, as nn.BatchNorm1d does: dummy nodes would count',
-           'Use layers that look at each node by itself, such as nn.LayerNorm, or leave out pad=')
-
-def _training_labels(model, loader, settings):
-    "The loader, and the labels of its clusters; None where they are not known, or not needed."
-    _check_loader(loader)
-    if not isinstance(loader, ClusterLoader): return loader, None
-    if isinstance(settings.task, LinkTask):
-        _check_clusters(model, loader.cluster_data, ['x'])
-        return loader, None
-    _check_clusters(model, loader.cluster_data, ['x', 'y', 'train_mask'])
-    loader = loader.with_split(settings.split)
-    labels = labels_of(loader.cluster_data)
-    _check_training_nodes(loader.cluster_data, labels)
-    return loader, labels
-
+# %% ../nbs/72_training.ipynb #prepare
 def _prepare(model, loader, data, settings, device, ranks, stack):
     "Check everything that `fit` is given, and make the run; what it keeps open, `stack` closes."
     _check_model(model)
@@ -255,15 +260,6 @@ def _resume(run):
     if run.epoch > epochs: raise ValueError(f'{path} is of {run.epoch} epochs already, more than epochs={epochs}')
     if run.history.stopped == 'patience' and not run.has_stalled(): run.history.stopped = ''        # with more of it
 
-def _call_back(run):
-    "Call the callbacks on rank 0; has one of them returned `True`?"
-    def call():
-        answers = [f(run) for f in run.settings.callbacks]
-        return [any(isinstance(answer, (bool, np.bool_, Tensor)) and bool(answer) for answer in answers)]
-    stop = bool(run.ranks.on_first(call)[0])
-    follow_callbacks(run, len(run.settings.callbacks) > 0)
-    return stop
-
 def _keep(run, at_end):
     "Write the checkpoint, on rank 0, if it is time to."
     path, every = run.settings.checkpoint, run.settings.checkpoint_every
@@ -274,6 +270,16 @@ def _keep(run, at_end):
         if run.histories is not None: run.histories.drop_older(Path(path))
         return []
     run.ranks.on_first(write)
+
+# %% ../nbs/72_training.ipynb #train-epochs
+def _call_back(run):
+    "Call the callbacks on rank 0; has one of them returned `True`?"
+    def call():
+        answers = [f(run) for f in run.settings.callbacks]
+        return [any(isinstance(answer, (bool, np.bool_, Tensor)) and bool(answer) for answer in answers)]
+    stop = bool(run.ranks.on_first(call)[0])
+    follow_callbacks(run, len(run.settings.callbacks) > 0)
+    return stop
 
 def _train(run, bar):
     "The epochs that are left."
