@@ -131,6 +131,42 @@ def _checksum(origin, num_parts, precision):
     if origin is None: return None
     return hashlib.sha256(json.dumps([origin, num_parts, precision], sort_keys=True).encode()).hexdigest()
 
+# %% ../nbs/34_load.ipynb #to-store
+_STAGES = {'numbered': 'numbered tables', 'rough': 'sorted edges', 'partition.npz': 'the partition'}
+
+@dataclass
+class _Job:
+    "Where and how a store is written."
+    path:Path           # of the store
+    work:Path           # folder of what is made on the way
+    num_parts:int|None  # as for load_graph
+    memory:int          # bytes for buffers
+    precision:str|None  # as for load_graph
+    overwrite:bool      # as for load_graph
+    checksum:str|None   # of what it is made from
+
+@contextmanager
+def _work_folder(path, origin, quiet):
+    "A work folder, which says what is complete already; a temporary one for a graph from memory."
+    folder = temporary_folder(path) if origin is None else work_folder(path, origin, list(_STAGES))
+    with folder as work:
+        complete = [what for name, what in _STAGES.items() if (work/name).exists()]
+        if complete and not quiet: print(f'{path}: goes on with {", ".join(complete)} in {work.name}', flush=True)
+        yield work
+
+# %% ../nbs/34_load.ipynb #sizes
+def _bytes_of(data):
+    "What edges and features of a `Data` take that has come through as_graph."
+    x = data.get('x')
+    if x is not None and x.layout == torch.sparse_csr: x = x.values()
+    return sum(part.nbytes for part in (x, data.edge_index, data.get('edge_attr')) if part is not None)
+
+def _bytes_in_memory(tables):
+    "What the `Data` of tables takes at most while it is made."
+    edges = tables.num_links * (1 if tables.columns.directed else 2)
+    width = tables.arrays['x'].shape[1] if 'x' in tables.arrays else len(tables.features)
+    return 80 * edges + tables.num_nodes * (12 * width + 200)
+
 # %% ../nbs/34_load.ipynb #tables
 _KNOWN = 'report', 'num_nodes', 'num_links', 'id_name', 'weight', 'label_name', 'part'
 
@@ -160,29 +196,27 @@ def _open_tables(db, graph, nodes, columns, x):
     for name in _KNOWN: setattr(tables, name, known[name])
     return tables
 
-# %% ../nbs/34_load.ipynb #to-store
-_STAGES = {'numbered': 'numbered tables', 'rough': 'sorted edges', 'partition.npz': 'the partition'}
+# %% ../nbs/34_load.ipynb #number
+def _read(db, given, quiet):
+    "Tables, numbered; `given` is what read_tables takes besides the database."
+    tables = read_tables(db, *given)
+    if not quiet: print(*tables.report, sep='\n', flush=True)
+    return tables
 
-@dataclass
-class _Job:
-    "Where and how a store is written."
-    path:Path           # of the store
-    work:Path           # folder of what is made on the way
-    num_parts:int|None  # as for load_graph
-    memory:int          # bytes for buffers
-    precision:str|None  # as for load_graph
-    overwrite:bool      # as for load_graph
-    checksum:str|None   # of what it is made from
+def _number(job, given, budget, quiet):
+    "Number tables, which stay in the work folder. Returns the graph as a `Data` if it fits in the budget, else None."
+    with atomic_folder(job.work/'numbered', lambda path: None) as folder:
+        with Database(budget and budget * 2 // 3, folder=folder) as db:
+            tables = _read(db, given, quiet)
+            if budget and _bytes_in_memory(tables) <= budget: return as_graph(Data(**tables.fields()))
+            if job.precision and not tables.features and 'x' not in tables.arrays:
+                refuse(f'precision={job.precision!r} is for features, and there are none', 'Leave it out')
+            _save_tables(tables)
+        os.replace(folder/'kept.duckdb', folder/'tables.duckdb')
+        (folder/'tables.duckdb.wal').unlink(missing_ok=True)            # of the replaced one
+    return None
 
-@contextmanager
-def _work_folder(path, origin, quiet):
-    "A work folder, which says what is complete already; a temporary one for a graph from memory."
-    folder = temporary_folder(path) if origin is None else work_folder(path, origin, list(_STAGES))
-    with folder as work:
-        complete = [what for name, what in _STAGES.items() if (work/name).exists()]
-        if complete and not quiet: print(f'{path}: goes on with {", ".join(complete)} in {work.name}', flush=True)
-        yield work
-
+# %% ../nbs/34_load.ipynb #to-store-stages
 def _sort_edges(job, edges):
     "The edges as a store of one cluster."
     path = job.work/'rough'
@@ -206,6 +240,7 @@ def _write(job, graph, rough):
                 made_from=job.checksum)
     return ClusterStore(job.path)
 
+# %% ../nbs/34_load.ipynb #to-store-all
 def _store_data(job, data):
     edges = GraphStream(data.num_nodes, lambda: iter(data.edge_index.split(2**20, dim=1)))
     return _write(job, data, _sort_edges(job, edges))
@@ -219,20 +254,36 @@ def _store_tables(job, tables):
     graph = GraphStream(tables.num_nodes, (), lambda: tables.node_pieces(2**14), tables.about())
     return _write(job, graph, rough)
 
-# %% ../nbs/34_load.ipynb #sizes
-def _bytes_of(data):
-    "What edges and features of a `Data` take that has come through as_graph."
-    x = data.get('x')
-    if x is not None and x.layout == torch.sparse_csr: x = x.values()
-    return sum(part.nbytes for part in (x, data.edge_index, data.get('edge_attr')) if part is not None)
+# %% ../nbs/34_load.ipynb #budget
+def _budget(memory):
+    "Bytes that this process may take besides what it has; None: no limit."
+    if memory is None: return None
+    budget = parse_memory(memory) - own_memory()
+    if budget >= 2**27: return budget
+    has = show_memory(own_memory())
+    refuse(f'memory={memory} leaves less than 134 MB beside the {has} of this process',
+           f"Give at least '{show_memory(own_memory() + 2**28)}'")
 
-def _bytes_in_memory(tables):
-    "What the `Data` of tables takes at most while it is made."
-    edges = tables.num_links * (1 if tables.columns.directed else 2)
-    width = tables.arrays['x'].shape[1] if 'x' in tables.arrays else len(tables.features)
-    return 80 * edges + tables.num_nodes * (12 * width + 200)
+def _in_memory(given, memory, budget, quiet):
+    "Tables as a `Data`. Raises `ValueError` if it does not fit in the budget."
+    with Database(budget and budget * 2 // 3) as db:
+        tables = _read(db, given, quiet)
+        if budget and _bytes_in_memory(tables) > budget:
+            refuse(f'memory={memory} is too little for a graph of {tables.num_nodes:,} nodes in memory',
+                   'Give more, or name a folder for a ClusterStore: store=...')
+        return as_graph(Data(**tables.fields()))
 
-# %% ../nbs/34_load.ipynb #load
+def _store_or_memory(job, given, memory, budget, quiet):
+    "Tables as a ClusterStore, or as a `Data` if that fits in a budget."
+    numbered = job.work/'numbered'
+    data = None if (numbered/'tables.json').exists() else _number(job, given, budget, quiet)
+    if data is not None:
+        if not quiet: print(f'store: none was written, since the graph fits in memory={memory}', flush=True)
+        return data
+    with Database(budget and budget // 8, folder=numbered, read_only=True) as db:       # the rest is for sorting
+        return _store_tables(job, _open_tables(db, *given))
+
+# %% ../nbs/34_load.ipynb #for-task
 def _for_task(graph, task):
     "A graph whose `y` is numbers for a regression, classes for a classification. Raises `ValueError`."
     Columns(task=task)                                          # is it one of these?
@@ -255,53 +306,7 @@ def _for_task(graph, task):
         if key in out: del out[key]
     return as_graph(out)
 
-def _budget(memory):
-    "Bytes that this process may take besides what it has; None: no limit."
-    if memory is None: return None
-    budget = parse_memory(memory) - own_memory()
-    if budget >= 2**27: return budget
-    has = show_memory(own_memory())
-    refuse(f'memory={memory} leaves less than 134 MB beside the {has} of this process',
-           f"Give at least '{show_memory(own_memory() + 2**28)}'")
-
-def _read(db, given, quiet):
-    "Tables, numbered; `given` is what read_tables takes besides the database."
-    tables = read_tables(db, *given)
-    if not quiet: print(*tables.report, sep='\n', flush=True)
-    return tables
-
-def _in_memory(given, memory, budget, quiet):
-    "Tables as a `Data`. Raises `ValueError` if it does not fit in the budget."
-    with Database(budget and budget * 2 // 3) as db:
-        tables = _read(db, given, quiet)
-        if budget and _bytes_in_memory(tables) > budget:
-            refuse(f'memory={memory} is too little for a graph of {tables.num_nodes:,} nodes in memory',
-                   'Give more, or name a folder for a ClusterStore: store=...')
-        return as_graph(Data(**tables.fields()))
-
-def _number(job, given, budget, quiet):
-    "Number tables, which stay in the work folder. Returns the graph as a `Data` if it fits in the budget, else None."
-    with atomic_folder(job.work/'numbered', lambda path: None) as folder:
-        with Database(budget and budget * 2 // 3, folder=folder) as db:
-            tables = _read(db, given, quiet)
-            if budget and _bytes_in_memory(tables) <= budget: return as_graph(Data(**tables.fields()))
-            if job.precision and not tables.features and 'x' not in tables.arrays:
-                refuse(f'precision={job.precision!r} is for features, and there are none', 'Leave it out')
-            _save_tables(tables)
-        os.replace(folder/'kept.duckdb', folder/'tables.duckdb')
-        (folder/'tables.duckdb.wal').unlink(missing_ok=True)            # of the replaced one
-    return None
-
-def _store_or_memory(job, given, memory, budget, quiet):
-    "Tables as a ClusterStore, or as a `Data` if that fits in a budget."
-    numbered = job.work/'numbered'
-    data = None if (numbered/'tables.json').exists() else _number(job, given, budget, quiet)
-    if data is not None:
-        if not quiet: print(f'store: none was written, since the graph fits in memory={memory}', flush=True)
-        return data
-    with Database(budget and budget // 8, folder=numbered, read_only=True) as db:       # the rest is for sorting
-        return _store_tables(job, _open_tables(db, *given))
-
+# %% ../nbs/34_load.ipynb #load
 @delegates(Columns, but=['features'])
 def load_graph(
     graph:Any, # a dataset's name, a path, tables of edges, a graph in Python: see the table above
