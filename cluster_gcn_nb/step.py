@@ -58,6 +58,7 @@ def _graph_of(model, data):
     if edge_index is None: refuse('edge_index is missing: there are no edges', 'Set data.edge_index')
     return to_adj_t(edge_index, data.num_nodes, data.get('edge_weight')) if takes_adj_t else edge_index
 
+# %% ../nbs/43_step.ipynb #with-adj_t
 def _for_compiled(model, graph):
     "What a compiled model takes in the place of `adj_t`, since `torch.compile` refuses sparse tensors."
     if not hasattr(model, 'propagation'):
