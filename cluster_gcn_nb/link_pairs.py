@@ -233,6 +233,7 @@ def save(self:LinkSplit,
     with atomic_write(path) as tmp, open(tmp, 'wb') as file:
         np.savez(file, links=links, num_nodes=np.array(self.graph.num_nodes), **arrays)
 
+# %% ../nbs/45_link_pairs.ipynb #load
 @patch(cls_method=True)
 def load(cls:LinkSplit,
     path:str|Path, # from save
