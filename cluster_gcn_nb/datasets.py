@@ -77,6 +77,7 @@ class Names:
         self._names = names if is_lazy else list(names)
 
     def __len__(self): return len(self._names)
+    def __iter__(self): return iter(self._names)            # pandas makes a column of it
     def __repr__(self): return f'Names({len(self)})'
     def index(self, name:str) -> int: return self._names.index(name)
 
