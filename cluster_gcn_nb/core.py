@@ -298,7 +298,8 @@ def work_folder(
         known = {**made_from, **(before or made_from)}
         changed = [name for name in known if known[name] != made_from.get(name)]
         if changed and any((folder/name).exists() for name in stages):
-            print(f'{folder} was begun with other {" and ".join(changed)}: it is done again', file=sys.stderr, flush=True)
+            because = ' and '.join(changed)
+            print(f'{folder} was begun with other {because}: it is done again', file=sys.stderr, flush=True)
         for name in stages:
             sweep(folder/name)
             if before != made_from: _remove(folder/name)
