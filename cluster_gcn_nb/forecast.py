@@ -407,7 +407,8 @@ def run_probes(
     tiny = min(n, 1000)
     few = min(n, max(2 * batch, int(100_000 / max(size.num_edges / n, 1)), tiny))
     with temporary_folder() as folder, torch.random.fork_rng([]):
-        end, probes = time.perf_counter() + .8 * seconds, []
+        end = time.perf_counter() + .8 * seconds
+        probes:list = []
         def left(): return end - time.perf_counter()
         def run(num_nodes): # seconds that it takes
             before = left()
