@@ -161,6 +161,7 @@ def counted(
                'Leave one of them: torch_geometric.utils.coalesce')
     return torch.ones(len(rows)).index_fill_(0, repeated, 0.)
 
+# %% ../nbs/60_layerwise.ipynb #propagate
 @patch
 def weights(self:Block, weighted:bool, one_loop:bool) -> Tensor|None: # see Variant
     "The same for the edges of a block."
@@ -271,6 +272,7 @@ def _takes_pair(conv):
     x = inspect.signature(conv.forward).parameters.get('x')
     return x is not None and 'tuple' in str(x.annotation).lower()
 
+# %% ../nbs/60_layerwise.ipynb #steps-of
 def steps_of(
     model:nn.Module, # with a method `inference_steps`, or one of PyG's ready-made models
 ) -> list: # of Step
@@ -323,6 +325,7 @@ def scale_layers(
         scales[variant] = [layer.read()[:, 0] for layer in pair]
     return scales
 
+# %% ../nbs/60_layerwise.ipynb #rows
 def first_rows(
     steps:list, # of Step
     x:Tensor, # [n, num_features], dense or sparse CSR
@@ -441,6 +444,7 @@ def _advice(model, found, expected, fields):
         return f'Does a conv_step(...) of inference_steps() need fields={fields}, or does it leave out something else?'
     return 'Does one look at more than a node and its in-neighbours, or does inference_steps() leave one out?'
 
+# %% ../nbs/60_layerwise.ipynb #try-out-all
 @torch.no_grad()
 def try_out(
     model:nn.Module, # see steps_of
