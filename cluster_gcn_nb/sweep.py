@@ -45,6 +45,7 @@ class SweptFeatures:
 
     def _dense(self, x): return (x if x.layout == torch.strided else x.to_dense()).to('cpu', self.dtype)
 
+# %% ../nbs/68_sweep.ipynb #swept-layer
 class SweptLayer:
     "A layer that lies in a file, read in order."
     def __init__(self,
@@ -65,6 +66,7 @@ def _forget(path, start, stop): # so that the beginning, which is read again fir
     if not hasattr(os, 'posix_fadvise'): return
     with open(path, 'rb') as file: os.posix_fadvise(file.fileno(), start, stop - start, os.POSIX_FADV_DONTNEED)
 
+# %% ../nbs/68_sweep.ipynb #which
 def cache_size() -> int: # bytes
     "How large a layer may be that is read in any order: what the system can keep of files, with room for others."
     return psutil.virtual_memory().available * 3 // 4
@@ -94,6 +96,7 @@ def chunk_rows(
     "Two chunks take a sixth of the room, and at most a gigabyte."
     return max(min(2**29, room // 12) // max(layer.width * layer.dtype.itemsize, 1), 1)
 
+# %% ../nbs/68_sweep.ipynb #tile
 class TileEntries:
     "The entries of $P$ in the rows of a tile, but for its diagonal, by chunks of their columns."
     def __init__(self,
@@ -184,6 +187,7 @@ class SummedBlock:
     def own(self, z:Any) -> Tensor: return self.rows
     def propagate(self, z:Any, *variant:Any) -> Tensor: return self.sums.to(self.device)
 
+# %% ../nbs/68_sweep.ipynb #swept-rows
 def swept_rows(
     graph:Source, layer:Any, scales:dict, # see swept_sums
     step:Step, following:Step|None, # see next_rows
@@ -205,6 +209,7 @@ def swept_rows(
         out[i:i + some] = next_rows(step, following, block, None)       # type: ignore[arg-type]
     return out
 
+# %% ../nbs/68_sweep.ipynb #tile-sizes
 def tile_sizes(
     indptr:np.ndarray, # see BlockSizes
     widths:tuple|list, # of a layer and of the next one
