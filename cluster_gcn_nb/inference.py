@@ -74,7 +74,7 @@ def read_state(
     return found or {}
 
 # %% ../nbs/61_inference.ipynb #state
-class PredictionState:
+class PredictionState(Patched):
     "The layers of one prediction: in memory, or in a folder that remembers how far it is."
     save_every = 5.                                 # seconds
 
@@ -123,36 +123,41 @@ class PredictionState:
         path = self.folder/name
         return path.is_file() and path.stat().st_size == math.prod(shape) * self.dtype.itemsize
 
-    def layer(self,
-        name:str, shape:tuple, # what it is called, its rows and columns
-        everywhere:bool=True, # do ranks other than 0 keep it?
-    ) -> LayerRows: # with the rows that are there already
-        keeps = everywhere or self.ranks.rank == 0
-        path = self.folder/name if keeps and self.folder is not None else None
-        done = min(self.done.get(name, 0), shape[0]) if path is not None and path.is_file() else 0
-        self.open[name] = layer = LayerRows(shape[0], shape[1] if keeps else 0, self.dtype, path, done)
-        if self.ranks.size > 1: self._catch_up(layer, shape[1], everywhere)
-        return layer
+# %% ../nbs/61_inference.ipynb #state-layers
+@patch
+def layer(self:PredictionState,
+    name:str, shape:tuple, # what it is called, its rows and columns
+    everywhere:bool=True, # do ranks other than 0 keep it?
+) -> LayerRows: # with the rows that are there already
+    keeps = everywhere or self.ranks.rank == 0
+    path = self.folder/name if keeps and self.folder is not None else None
+    done = min(self.done.get(name, 0), shape[0]) if path is not None and path.is_file() else 0
+    self.open[name] = layer = LayerRows(shape[0], shape[1] if keeps else 0, self.dtype, path, done)
+    if self.ranks.size > 1: self._catch_up(layer, shape[1], everywhere)
+    return layer
 
-    def _catch_up(self, layer, width, everywhere): # give other ranks the rows that rank 0 has already
-        done = int(self.ranks.on_first(lambda: [layer.done])[0])
-        if self.ranks.rank: layer.done = 0
-        for start in range(0, done, 2**14):
-            stop = min(start + 2**14, done)
-            rows = layer.rows(start, stop) if self.ranks.rank == 0 else None
-            rows = self.ranks.share_rows(rows, (stop - start, width), self.dtype, 0, everywhere)
-            if self.ranks.rank: layer.append(rows)
+@patch
+def _catch_up(self:PredictionState, layer, width, everywhere): # give other ranks the rows that rank 0 has already
+    done = int(self.ranks.on_first(lambda: [layer.done])[0])
+    if self.ranks.rank: layer.done = 0
+    for start in range(0, done, 2**14):
+        stop = min(start + 2**14, done)
+        rows = layer.rows(start, stop) if self.ranks.rank == 0 else None
+        rows = self.ranks.share_rows(rows, (stop - start, width), self.dtype, 0, everywhere)
+        if self.ranks.rank: layer.append(rows)
 
-    def complete(self, name:str, shape:tuple) -> LayerRows: # of that shape, with all its rows
-        return self.open.get(name) or self.layer(name, shape)
+@patch
+def complete(self:PredictionState, name:str, shape:tuple) -> LayerRows: # of that shape, with all its rows
+    return self.open.get(name) or self.layer(name, shape)
 
-    def drop(self, name:str): # a layer that is not needed any more
-        layer = self.open.pop(name, None)
-        if layer is not None:
-            layer.close()
-            layer.data = None
-        self.done.pop(name, None)
-        if self.folder is not None: (self.folder/name).unlink(missing_ok=True)
+@patch
+def drop(self:PredictionState, name:str): # a layer that is not needed any more
+    layer = self.open.pop(name, None)
+    if layer is not None:
+        layer.close()
+        layer.data = None
+    self.done.pop(name, None)
+    if self.folder is not None: (self.folder/name).unlink(missing_ok=True)
 
 # %% ../nbs/61_inference.ipynb #prediction
 class Prediction(Patched):
@@ -199,63 +204,73 @@ class Prediction(Patched):
         self.tick:Callable = lambda rows: None                      # called while a tile is swept
         self.sweeps = self._choose_sweeps()                         # bool for each step: is the layer below it swept?
 
-    def _open_graph(self, graph):
-        "The graph as a source, and what the model is given of its edges."
-        takes_adj_t = getattr(self.model, 'takes_adj_t', False)
-        fields = ['edge_weight'] if takes_adj_t else edge_fields(self.model)
-        give_back()
-        graph = as_source(graph, takes_adj_t=takes_adj_t, needs=fields, dtype=self.dtype, memory=self.memory)
-        return graph, [name for name in fields if name in graph.fields or takes_adj_t]
+# %% ../nbs/61_inference.ipynb #prediction-open
+@patch
+def _open_graph(self:Prediction, graph):
+    "The graph as a source, and what the model is given of its edges."
+    takes_adj_t = getattr(self.model, 'takes_adj_t', False)
+    fields = ['edge_weight'] if takes_adj_t else edge_fields(self.model)
+    give_back()
+    graph = as_source(graph, takes_adj_t=takes_adj_t, needs=fields, dtype=self.dtype, memory=self.memory)
+    return graph, [name for name in fields if name in graph.fields or takes_adj_t]
 
-    def _try_model(self):
-        "The widths of all layers of a model that fits the graph, and that its steps compute."
-        graph = self.graph
-        check_fits(self.model, graph.num_features)
-        attr = graph.in_edge_attr(0, min(64, graph.num_nodes)) if 'edge_attr' in self.fields else None
-        if attr is not None and not len(attr): attr = attr.new_zeros(1, *attr.shape[1:])
-        layers = try_out(self.model, graph.num_features, self.dtype, self.device, self.fields, attr, self.layer)
-        return [layer.shape[1] for layer in layers]
+@patch
+def _try_model(self:Prediction):
+    "The widths of all layers of a model that fits the graph, and that its steps compute."
+    graph = self.graph
+    check_fits(self.model, graph.num_features)
+    attr = graph.in_edge_attr(0, min(64, graph.num_nodes)) if 'edge_attr' in self.fields else None
+    if attr is not None and not len(attr): attr = attr.new_zeros(1, *attr.shape[1:])
+    layers = try_out(self.model, graph.num_features, self.dtype, self.device, self.fields, attr, self.layer)
+    return [layer.shape[1] for layer in layers]
 
-    def _reduce_to(self, nodes):
-        "Only what some nodes need."
-        self.graph = Neighbourhood(self.graph, nodes, [step.looks for step in self.steps])
-        self.places, self.rows = self.graph.places, self.graph.layer_rows
+# %% ../nbs/61_inference.ipynb #prediction-reduce
+@patch
+def _reduce_to(self:Prediction, nodes):
+    "Only what some nodes need."
+    self.graph = Neighbourhood(self.graph, nodes, [step.looks for step in self.steps])
+    self.places, self.rows = self.graph.places, self.graph.layer_rows
 
-    def _reduce_to_classes(self):
-        "Of the last layer only the number of the class, as a float (exact up to 2^24), and perhaps its probability."
-        _check_classes(self.model, self.graph, self.layer, self.widths[-1])
-        last, self.num_classes = self.steps[-1], self.widths[-1]
-        def finish(h, own):
-            if last.finish is not None: h = last.finish(h, own)
-            top = h.argmax(1, keepdim=True)
-            found = top.to(self.dtype).masked_fill_(h.isnan().any(1, keepdim=True), -1)
-            if not self.probabilities: return found
-            return torch.cat([found, h.float().softmax(1).gather(1, top).to(self.dtype)], 1)
-        self.steps[-1] = replace(last, finish=finish)
-        self.widths[-1] = 2 if self.probabilities else 1
+@patch
+def _reduce_to_classes(self:Prediction):
+    "Of the last layer only the number of the class, as a float (exact up to 2^24), and perhaps its probability."
+    _check_classes(self.model, self.graph, self.layer, self.widths[-1])
+    last, self.num_classes = self.steps[-1], self.widths[-1]
+    def finish(h, own):
+        if last.finish is not None: h = last.finish(h, own)
+        top = h.argmax(1, keepdim=True)
+        found = top.to(self.dtype).masked_fill_(h.isnan().any(1, keepdim=True), -1)
+        if not self.probabilities: return found
+        return torch.cat([found, h.float().softmax(1).gather(1, top).to(self.dtype)], 1)
+    self.steps[-1] = replace(last, finish=finish)
+    self.widths[-1] = 2 if self.probabilities else 1
 
-    def _block_sizes(self):
-        "What blocks cost; that of other convolutions than ours is not known, so the process is watched."
-        itemsize, foreign = self.dtype.itemsize, any(step.norm is None for step in self.steps)
-        gathers = foreign or self.device.type != 'cpu'              # copies of the neighbours' rows
-        per_entry = 64 + 4 * itemsize * max(self.widths) if gathers else 40
-        per_row = 4 * itemsize * (max(*self.widths, self.graph.num_features) + self.widths[-1])
-        return BlockSizes(self.graph.in_indptr, per_entry, per_row, watched=foreign or self.memory is not None)
+# %% ../nbs/61_inference.ipynb #prediction-plan
+@patch
+def _block_sizes(self:Prediction):
+    "What blocks cost; that of other convolutions than ours is not known, so the process is watched."
+    itemsize, foreign = self.dtype.itemsize, any(step.norm is None for step in self.steps)
+    gathers = foreign or self.device.type != 'cpu'              # copies of the neighbours' rows
+    per_entry = 64 + 4 * itemsize * max(self.widths) if gathers else 40
+    per_row = 4 * itemsize * (max(*self.widths, self.graph.num_features) + self.widths[-1])
+    return BlockSizes(self.graph.in_indptr, per_entry, per_row, watched=foreign or self.memory is not None)
 
-    def _make_plan(self, copies, reserve):
-        "The plan; where memory may be short, blocks are tried out first."
-        widths = [*self.widths[:-1], 2] if self.classes else self.widths            # the result is of 64 bits
-        sizes = widths, self.graph.num_nodes, self.dtype.itemsize, bool(self.variants)
-        rows = [*self.rows[:-1], self.rows[-1] if self.places is None else len(self.places)]
-        on_disk, out_on_disk, least = self.folder is not None, self.out is not None, 0
-        if self.memory is not None:
-            needed = make_plan(*sizes, None, out_on_disk=out_on_disk, copies=copies, rows=rows)
-            heaviest, neighbours = self.blocks.heaviest()
-            blocks = 8 * max(LARGE, self.blocks.cost(neighbours, 1))
-            plenty = own_memory() + reserve + needed.layers + needed.result + blocks
-            if self.memory < plenty: self.ratios, least = self.try_blocks(heaviest)
-        return make_plan(*sizes, self.memory, on_disk, out_on_disk, least, copies, reserve, rows)
+@patch
+def _make_plan(self:Prediction, copies, reserve):
+    "The plan; where memory may be short, blocks are tried out first."
+    widths = [*self.widths[:-1], 2] if self.classes else self.widths            # the result is of 64 bits
+    sizes = widths, self.graph.num_nodes, self.dtype.itemsize, bool(self.variants)
+    rows = [*self.rows[:-1], self.rows[-1] if self.places is None else len(self.places)]
+    on_disk, out_on_disk, least = self.folder is not None, self.out is not None, 0
+    if self.memory is not None:
+        needed = make_plan(*sizes, None, out_on_disk=out_on_disk, copies=copies, rows=rows)
+        heaviest, neighbours = self.blocks.heaviest()
+        blocks = 8 * max(LARGE, self.blocks.cost(neighbours, 1))
+        plenty = own_memory() + reserve + needed.layers + needed.result + blocks
+        if self.memory < plenty: self.ratios, least = self.try_blocks(heaviest)
+    return make_plan(*sizes, self.memory, on_disk, out_on_disk, least, copies, reserve, rows)
 
+# %% ../nbs/61_inference.ipynb #prediction-sweeps
 @patch
 def _choose_sweeps(self:Prediction):
     "For each step: will the layer below it be on the disk, and swept?"
@@ -335,6 +350,7 @@ def rounds(self:Prediction,
         yield dealt
         most *= 2
 
+# %% ../nbs/61_inference.ipynb #in-blocks
 @patch
 def in_blocks(self:Prediction,
     start:int, # the first row
@@ -397,6 +413,7 @@ def fill(self:Prediction,
         del rows
     state.save(now=True)
 
+# %% ../nbs/61_inference.ipynb #predictor-layers
 @patch
 def below(self:Prediction, state:PredictionState, i:int, name:str, shape:tuple) -> Any: # Tensor, or rows to be swept
     "The layer that step `i` reads."
@@ -548,6 +565,8 @@ def predict(
         prediction = Prediction(model, graph, memory, folder, out, device, 1, 0, layer, nodes, classes)
     check_edge_fields(prediction.model, prediction.graph.fields)
     return prediction.run(progress)
+
+# %% ../nbs/61_inference.ipynb #predict-classes
 class ClassPrediction(NamedTuple):
     "The likeliest class of each node."
     classes:Tensor        # [num_nodes] int64; -1 where an output is NaN
@@ -566,4 +585,3 @@ def predict_classes(
     check_edge_fields(prediction.model, prediction.graph.fields)
     found = prediction.run(progress)
     return ClassPrediction(found[:, 0].long(), found[:, 1].float(), prediction.num_classes)
-
