@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import Tensor, nn
 from torch.utils.data import SequentialSampler
 from torch_geometric.data import Data
 from .batching import ClusterData
-from .core import refuse
+from .core import Patched, refuse
 from .graphs import as_graph, as_numbers
 from .link_pairs import (DotProduct, LINK_METRICS, LinkSplit, count_pairs, is_in, link_keys, link_scores,
                                        pair_keys, pairs_of)
@@ -92,7 +93,7 @@ def edge_blocks(
         yield ends if order is None else order[ends]
 
 # %% ../nbs/46_link_task.ipynb #task
-class LinkTask:
+class LinkTask(Patched):
     "Which nodes are linked? What `fit` asks of a task."
     name, kind, higher_is_better = 'links', 'links', True
     standardize, rescale, num_outputs, loss = False, False, 0, None          # as of a Task
@@ -117,51 +118,6 @@ class LinkTask:
         "What a resumed run must have the same."
         return f'links of {self.split.id}, {self.negatives} negatives for each'
 
-    def prepare(self,
-        loader:Any, # ClusterLoader over clusters of `split.graph`; or a list with the whole graph
-    ): # the loader to train with
-        "Learn how batches are drawn. Raises `ValueError` if it is another graph, or pairs would never be seen."
-        if not isinstance(loader, ClusterLoader): return loader
-        clusters = loader.cluster_data
-        self.check_graph(clusters)
-        self.sizes = np.diff(clusters._ptr)
-        _check_deals(loader, len(self.sizes))
-        return loader.with_clusters()
-
-    def check_graph(self,
-        graph:Any, # a `Data`, a ClusterData or a ClusterStore, with the edges that messages pass along
-    ):
-        "Raise a `ValueError` unless it is `split.graph`, perhaps in another form."
-        own = self.split.graph
-        if graph is own: return
-        advice = 'Train on split.graph, from which links have been taken out: ClusterData(split.graph, ...)'
-        if (graph.num_nodes, graph.num_edges) != (own.num_nodes, own.num_edges):
-            refuse(f'the graph has {graph.num_nodes:,} nodes and {graph.num_edges:,} edges, '
-                   f'and split.graph has {own.num_nodes:,} and {own.num_edges:,}', advice)
-        edges = graph.source if isinstance(graph, ClusterData) else graph
-        keys = (pair_keys(ends, own.num_nodes) for ends in edge_blocks(edges))
-        apart = sum(int(is_in(some, self.split.held_out).sum()) for some in keys)
-        if apart: refuse(f'the graph has {apart} edges that this split sets apart, as of another split', advice)
-
-    def examples(self,
-        batch:Data, # from the loader of `prepare`
-        class_weight:None=None, # links have no classes
-    ) -> LinkExamples:
-        "The links of a batch, and negatives that are drawn."
-        device = batch.n_id.device if 'n_id' in batch else _ends(batch).device
-        chosen, num_nodes = self._clusters_of(batch)
-        within, across = inclusion(len(chosen), len(self.sizes) if chosen else 0)
-        if num_nodes < 2 or not across: return _nothing(device)         # pairs of two clusters would be left out
-        links = batch_links(batch, num_nodes)
-        drawn = self.draw(num_nodes, max(self.negatives * len(links), 1), device)
-        pairs = torch.cat([pairs_of(links, num_nodes), drawn], 1)
-        is_link = (torch.arange(pairs.shape[1], device=device) < len(links)).float()
-        is_negative = ~(is_in(pair_keys(drawn, num_nodes), links) | self._are_held_out(drawn, batch))
-        others = is_negative.float() * (count_pairs(num_nodes) / (drawn.shape[1] * self.num_others) / 2)
-        weight = torch.cat([torch.full((len(links),), .5 / self.split.num_pairs, device=device), others])
-        if across < 1: weight = weight / self._inclusion_of(pairs, chosen, within, across)
-        return LinkExamples(1., pairs, is_link, weight)
-
     def trial_examples(self, batch:Data) -> LinkExamples: return self.examples(batch)
 
     def mean_weight(self,
@@ -183,66 +139,34 @@ class LinkTask:
     ):
         "Vectors of any width will do."
 
-    def draw(self, num_nodes:int, count:int, device:torch.device) -> Tensor: return draw_pairs(num_nodes, count, device)
+# %% ../nbs/46_link_task.ipynb #task-prepare
+@patch
+def prepare(self:LinkTask,
+    loader:Any, # ClusterLoader over clusters of `split.graph`; or a list with the whole graph
+): # the loader to train with
+    "Learn how batches are drawn. Raises `ValueError` if it is another graph, or pairs would never be seen."
+    if not isinstance(loader, ClusterLoader): return loader
+    clusters = loader.cluster_data
+    self.check_graph(clusters)
+    self.sizes = np.diff(clusters._ptr)
+    _check_deals(loader, len(self.sizes))
+    return loader.with_clusters()
 
-    def _clusters_of(self, batch):
-        "The clusters of a batch (none: it is the whole graph), and its nodes without dummies."
-        chosen = batch.get('clusters')
-        if chosen is not None and self.sizes is not None: return chosen, int(self.sizes[chosen].sum())
-        if batch.num_nodes != self.split.graph.num_nodes:
-            refuse(f'it is not known how this batch of {batch.num_nodes} nodes was drawn',
-                   'Use batches of loader = task.prepare(ClusterLoader(...)), or the whole graph')
-        if self._are_held_out(pairs_of(batch_links(batch, batch.num_nodes), batch.num_nodes), batch).any():
-            refuse('a batch has edges that this split sets apart', 'Make the batches from split.graph')
-        return [], batch.num_nodes
-
-    def _are_held_out(self, pairs, batch):
-        "Which pairs of places are links that have been set apart?"
-        if pairs.device not in self._held: self._held[pairs.device] = self.split.held_out.to(pairs.device)
-        nodes = batch.n_id[pairs] if 'n_id' in batch else pairs
-        return is_in(pair_keys(nodes, self.split.graph.num_nodes), self._held[pairs.device])
-
-    def _inclusion_of(self, pairs, chosen, within, across):
-        "The probability of each pair to be in a batch."
-        sizes = torch.from_numpy(self.sizes[chosen]).to(pairs.device)
-        cluster = torch.repeat_interleave(sizes)
-        return torch.where(cluster[pairs[0]] == cluster[pairs[1]], within, across)
-
-    def mean_loss(self,
-        model:nn.Module, # perhaps with a `link_decoder`
-        outputs:Tensor, # [num_nodes, width] float32, of all nodes of a batch
-        examples:LinkExamples, # of this batch, on the same device
-        class_weight:None=None, # links have no classes
-    ) -> Tensor: # scalar
-        "An unbiased estimate of the loss over all pairs of the graph."
-        outputs = in_users_unit(inner_model(model), outputs)
-        first, second = (outputs.index_select(0, nodes) for nodes in examples.pairs)
-        scores = decoder_of(model)(first, second)
-        return F.binary_cross_entropy_with_logits(scores, examples.is_link, examples.pair_weight, reduction='sum')
-
-    def check_outputs(self,
-        outputs:Tensor, # what a model gave
-        batch:Data, # for these nodes
-    ):
-        "Raise a `ValueError` unless there is a vector for each node."
-        nodes = len(batch.n_id) if 'n_id' in batch else batch.num_nodes
-        if outputs.ndim != 2 or len(outputs) != nodes:
-            refuse(f'the model gave {list(outputs.shape)} for {nodes} nodes', 'It should give [num_nodes, width]')
-
-    def scores(self,
-        model:nn.Module, # that gave them
-        outputs:Tensor, # [num_nodes, width] of all nodes, on the CPU
-        labels:Any=None, # links have none
-    ) -> Scores: # NaN where no links are set apart
-        "The metric on links that were trained on, and on those that were set apart."
-        decoder, split = decoder_of(model), self.split
-        parts = split.train, split.val, split.test
-        return Scores(*(pair_scores(decoder, outputs, pairs).value(self.metric_name) for pairs in parts))
-
-def _nothing(device):
-    "Of a batch from which no pair can be learnt."
-    none = torch.zeros(0, device=device)
-    return LinkExamples(0., none.long().view(2, 0), none, none)
+@patch
+def check_graph(self:LinkTask,
+    graph:Any, # a `Data`, a ClusterData or a ClusterStore, with the edges that messages pass along
+):
+    "Raise a `ValueError` unless it is `split.graph`, perhaps in another form."
+    own = self.split.graph
+    if graph is own: return
+    advice = 'Train on split.graph, from which links have been taken out: ClusterData(split.graph, ...)'
+    if (graph.num_nodes, graph.num_edges) != (own.num_nodes, own.num_edges):
+        refuse(f'the graph has {graph.num_nodes:,} nodes and {graph.num_edges:,} edges, '
+               f'and split.graph has {own.num_nodes:,} and {own.num_edges:,}', advice)
+    edges = graph.source if isinstance(graph, ClusterData) else graph
+    keys = (pair_keys(ends, own.num_nodes) for ends in edge_blocks(edges))
+    apart = sum(int(is_in(some, self.split.held_out).sum()) for some in keys)
+    if apart: refuse(f'the graph has {apart} edges that this split sets apart, as of another split', advice)
 
 def _check_deals(loader, p):
     "Raise a `ValueError` unless each pair of clusters can come together."
@@ -252,6 +176,98 @@ def _check_deals(loader, p):
         refuse('batches of one cluster never hold pairs of two clusters', 'Give ClusterLoader a larger batch_size')
     if q is not None and q < p and isinstance(loader.sampler, SequentialSampler):
         refuse('the same clusters come together in each epoch', 'Give ClusterLoader shuffle=True')
+
+# %% ../nbs/46_link_task.ipynb #task-pairs
+@patch
+def _clusters_of(self:LinkTask, batch):
+    "The clusters of a batch (none: it is the whole graph), and its nodes without dummies."
+    chosen = batch.get('clusters')
+    if chosen is not None and self.sizes is not None: return chosen, int(self.sizes[chosen].sum())
+    if batch.num_nodes != self.split.graph.num_nodes:
+        refuse(f'it is not known how this batch of {batch.num_nodes} nodes was drawn',
+               'Use batches of loader = task.prepare(ClusterLoader(...)), or the whole graph')
+    if self._are_held_out(pairs_of(batch_links(batch, batch.num_nodes), batch.num_nodes), batch).any():
+        refuse('a batch has edges that this split sets apart', 'Make the batches from split.graph')
+    return [], batch.num_nodes
+
+@patch
+def _are_held_out(self:LinkTask, pairs, batch):
+    "Which pairs of places are links that have been set apart?"
+    if pairs.device not in self._held: self._held[pairs.device] = self.split.held_out.to(pairs.device)
+    nodes = batch.n_id[pairs] if 'n_id' in batch else pairs
+    return is_in(pair_keys(nodes, self.split.graph.num_nodes), self._held[pairs.device])
+
+@patch
+def _inclusion_of(self:LinkTask, pairs, chosen, within, across):
+    "The probability of each pair to be in a batch."
+    sizes = torch.from_numpy(self.sizes[chosen]).to(pairs.device)
+    cluster = torch.repeat_interleave(sizes)
+    return torch.where(cluster[pairs[0]] == cluster[pairs[1]], within, across)
+
+def _nothing(device):
+    "Of a batch from which no pair can be learnt."
+    none = torch.zeros(0, device=device)
+    return LinkExamples(0., none.long().view(2, 0), none, none)
+
+# %% ../nbs/46_link_task.ipynb #task-examples
+@patch
+def examples(self:LinkTask,
+    batch:Data, # from the loader of `prepare`
+    class_weight:None=None, # links have no classes
+) -> LinkExamples:
+    "The links of a batch, and negatives that are drawn."
+    device = batch.n_id.device if 'n_id' in batch else _ends(batch).device
+    chosen, num_nodes = self._clusters_of(batch)
+    within, across = inclusion(len(chosen), len(self.sizes) if chosen else 0)
+    if num_nodes < 2 or not across: return _nothing(device)         # pairs of two clusters would be left out
+    links = batch_links(batch, num_nodes)
+    drawn = self.draw(num_nodes, max(self.negatives * len(links), 1), device)
+    pairs = torch.cat([pairs_of(links, num_nodes), drawn], 1)
+    is_link = (torch.arange(pairs.shape[1], device=device) < len(links)).float()
+    is_negative = ~(is_in(pair_keys(drawn, num_nodes), links) | self._are_held_out(drawn, batch))
+    others = is_negative.float() * (count_pairs(num_nodes) / (drawn.shape[1] * self.num_others) / 2)
+    weight = torch.cat([torch.full((len(links),), .5 / self.split.num_pairs, device=device), others])
+    if across < 1: weight = weight / self._inclusion_of(pairs, chosen, within, across)
+    return LinkExamples(1., pairs, is_link, weight)
+
+@patch
+def draw(self:LinkTask, num_nodes:int, count:int, device:torch.device) -> Tensor:
+    return draw_pairs(num_nodes, count, device)
+
+# %% ../nbs/46_link_task.ipynb #task-loss
+@patch
+def mean_loss(self:LinkTask,
+    model:nn.Module, # perhaps with a `link_decoder`
+    outputs:Tensor, # [num_nodes, width] float32, of all nodes of a batch
+    examples:LinkExamples, # of this batch, on the same device
+    class_weight:None=None, # links have no classes
+) -> Tensor: # scalar
+    "An unbiased estimate of the loss over all pairs of the graph."
+    outputs = in_users_unit(inner_model(model), outputs)
+    first, second = (outputs.index_select(0, nodes) for nodes in examples.pairs)
+    scores = decoder_of(model)(first, second)
+    return F.binary_cross_entropy_with_logits(scores, examples.is_link, examples.pair_weight, reduction='sum')
+
+@patch
+def check_outputs(self:LinkTask,
+    outputs:Tensor, # what a model gave
+    batch:Data, # for these nodes
+):
+    "Raise a `ValueError` unless there is a vector for each node."
+    nodes = len(batch.n_id) if 'n_id' in batch else batch.num_nodes
+    if outputs.ndim != 2 or len(outputs) != nodes:
+        refuse(f'the model gave {list(outputs.shape)} for {nodes} nodes', 'It should give [num_nodes, width]')
+
+@patch
+def scores(self:LinkTask,
+    model:nn.Module, # that gave them
+    outputs:Tensor, # [num_nodes, width] of all nodes, on the CPU
+    labels:Any=None, # links have none
+) -> Scores: # NaN where no links are set apart
+    "The metric on links that were trained on, and on those that were set apart."
+    decoder, split = decoder_of(model), self.split
+    parts = split.train, split.val, split.test
+    return Scores(*(pair_scores(decoder, outputs, pairs).value(self.metric_name) for pairs in parts))
 
 def decoder_of(
     model:nn.Module, # perhaps with a `link_decoder`
@@ -304,6 +320,7 @@ def known_links(
             found.append(torch.stack([at[at >= 0], other[at >= 0]]))
     return tuple(torch.cat(found, 1))
 
+# %% ../nbs/46_link_task.ipynb #best
 @torch.no_grad()
 def top_links(
     model:nn.Module, # perhaps with a `link_decoder`
