@@ -12,7 +12,7 @@ import yaml
 
 root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
 nbs = root/'nbs'
-DOCUMENTS = 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md'
+DOCUMENTS = 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'
 EXPORTS = {'export', 'exports', 'exporti'}
 DIRECTIVES = EXPORTS | {'hide', 'default_exp', 'eval', 'echo', 'output', 'code-fold', 'code-summary', 'fig-alt'}
 LINK = re.compile(r'\]\(([^)\s]*)|(?:href|src)="([^"]*)"')
