@@ -7,17 +7,16 @@ __all__ = ['buffers', 'SLACK', 'parse_memory', 'show_memory', 'process_status', 
            'Buffers', 'give_back', 'OwnMemory', 'as_tensor', 'numpy_dtype', 'map_private', 'map_zeros', 'BlockSizes']
 
 # %% ../nbs/01_memory.ipynb #imports
-import ctypes, math, mmap, re, sys, threading, time, warnings, weakref
+import ctypes, math, mmap, re, threading, time, warnings, weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 from .core import map_privately
-try: import resource
-except ImportError: resource = None                     # type: ignore[assignment] # Windows
 
 # %% ../nbs/01_memory.ipynb #parse
 _AMOUNT = re.compile(r'\s*([0-9]*\.?[0-9]+(?:e[+]?[0-9]{1,2})?)\s*([a-z]*)\s*', re.IGNORECASE)
@@ -60,13 +59,13 @@ def most_memory() -> int: # bytes
     "All memory of this process, at its peak."
     found = process_status('VmHWM')                     # `getrusage` would count the parent, too
     if found is not None: return found
-    unit = 1 if sys.platform == 'darwin' else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    now = psutil.Process().memory_info()
+    return getattr(now, 'peak_wset', now.rss)           # Windows; macOS knows of no peak
 
 def own_memory() -> int: # bytes
-    "Anonymous memory of this process; where the system does not report it, the peak of all memory, which is more."
+    "Anonymous memory of this process; where the system does not report it, all of its memory, which is more."
     found = process_status('RssAnon')
-    return most_memory() if found is None else found
+    return psutil.Process().memory_info().rss if found is None else found
 
 def tree_memory(
     pid:int, # of a process
