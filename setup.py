@@ -47,7 +47,7 @@ setup(
     python_requires=f'>={cfg["min_python"]}',
     install_requires=cfg['requirements'].split(),
     extras_require={extra: cfg[f'{extra}_requirements'].split()
-                    for extra in ('dev', 'kaminpar', 'tensorboard')},
+                    for extra in ('dev', 'jupyter', 'kaminpar', 'tensorboard')},
     entry_points={'console_scripts': cfg['console_scripts'].split(),
                   # where nbdev's links between pages look names up
                   'nbdev': [f'{cfg["lib_path"]}={cfg["lib_path"]}._modidx:d']},
