@@ -265,7 +265,9 @@ def settings_for(
     if task == 'regression': return found | dict(norm='row', dropout=.5)
     if task != 'links': return found | dict(dropout=.5)
     epochs = min(max(1_000_000 // num_nodes, 20), 100)
-    return found | dict(hidden=128, epochs=epochs, weight_decay=0., norm='sym', dropout=.3, layer_norm=True)
+    batch_size = min(max(found['batch_size'], 2), found['num_parts'])           # pairs are of two clusters, too
+    return found | dict(batch_size=batch_size, hidden=128, epochs=epochs, weight_decay=0., norm='sym', dropout=.3,
+                        layer_norm=True)
 
 def _settings_of(name, num_nodes, num_parts):
     "Those for a classification."
@@ -319,6 +321,10 @@ def clusters_of(
     return ClusterData(data, partition=partition)
 
 # %% ../nbs/80_runs.ipynb #same-run
+def _was_interrupted(folder):
+    try: return read_history(folder).interrupted
+    except (OSError, ValueError, KeyError): return False
+
 def resumes(
     folder:str|Path, # of the earlier run
     config:dict, # of this one; what is None or False there is taken from the earlier one
@@ -327,7 +333,7 @@ def resumes(
     free = ['epochs', 'eval_every', 'device', 'root', 'patience', 'memory']
     if launched(): free.append('batch_size')               # with other ranks, other batches: fit looks at the steps
     resumed = (Path(folder)/'checkpoint').is_file()
-    if not resumed and (Path(folder)/'model.npz').exists() and not launched():
+    if not resumed and (Path(folder)/'model.npz').exists() and not (launched() or _was_interrupted(folder)):
         raise ValueError(f'the run in {folder} is finished, and has left no checkpoint: say --overwrite, '
                          'or name another folder by --out')
     if not resumed: print(f'there is no run to resume in {folder} yet: it begins', flush=True)
