@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 import numpy as np
 import torch
+from torch_geometric.data import Data
+from .batching import move_batch
 from .loader import ClusterLoader
 from .histories import HaloBatches
 from .evaluation import scored_nodes
@@ -53,10 +55,10 @@ def trial_batches(
 # %% ../nbs/71_budget.ipynb #try-step
 def try_step(
     run:Run, # before its first step
-    batch:Any, # a `Data` of its loader
+    batch:Data, # of its loader
 ):
     "Forward and backward, as in training, and nothing changed by it."
-    model = run.model
+    model, batch = run.model, move_batch(batch, lambda tensor: tensor.to(run.device))
     buffers = {name: value.clone() for name, value in model.named_buffers()}
     grads = [(p, p.grad) for p in model.parameters()]
     for p, _ in grads: p.grad = None
