@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['table_options', 'all_options', 'load_options', 'store_parts', 'graph_name', 'check_tables', 'open_graph', 'on_main',
-           'say', 'graph_of_run', 'columns_of', 'with_known_label', 'other_graph', 'same_graph', 'graph_to_predict']
+           'say', 'graph_of_run', 'load_to_train', 'say_small', 'task_name', 'labels_to_learn', 'links_to_learn',
+           'columns_of', 'with_known_label', 'other_graph', 'same_graph', 'graph_to_predict']
 
 # %% ../nbs/82_command_graphs.ipynb #imports
 import csv, json
@@ -135,6 +136,72 @@ def graph_of_run(config:dict, folder:Path|None, resume:bool, overwrite:bool=Fals
     if (count := num_splits(data)) > 1 and config['task'] != 'links':
         raise ValueError(f"{config['graph']} has {count} splits: choose one by --split 0, or all by --split all")
     return data
+
+# %% ../nbs/82_command_graphs.ipynb #load-to-train
+def load_to_train(
+    config:dict, # the options of cluster_gcn_train; None: by the graph, and given afterwards
+    folder:Path|None, # for the results
+    resume:bool, # go on from the checkpoint in `folder`?
+    overwrite:bool, # may its store take the place of another one in `folder`?
+) -> tuple: # `(data, learnt)`: the graph, and what there is to learn
+    "Load the graph, choose what the options leave open, and check that there is something to learn."
+    from cluster_gcn_nb.device import launched, pick_device
+    from cluster_gcn_nb.runs import BATCH_NODES, check_unchanged, graph_checksums, settings_for
+    pick_device(config['device'])               # refused before the graph is loaded
+    data = graph_of_run(config, folder, resume, overwrite)
+    is_store = hasattr(data, 'in_edges')
+    parts, task = data.num_parts if is_store else config['num_parts'], task_name(data, config)
+    settings = settings_for(config['graph'], data.num_nodes, parts, task)
+    config |= {key: value for key, value in settings.items() if config[key] is None}
+    config['layer_norm'] = config['layer_norm'] or settings.get('layer_norm', False)
+    of_links = task == 'links'
+    if config['history'] is None: config['history'] = 'none' if is_store or of_links or launched() else 'forward'
+    learnt = (links_to_learn if of_links else labels_to_learn)(data, config)
+    if parts is None and data.num_nodes <= BATCH_NODES: say_small(data.num_nodes, config['num_parts'])
+    config['checksums'] = graph_checksums(data, config)
+    if resume: check_unchanged(str(folder), config['checksums'])
+    return data, learnt
+
+def say_small(num_nodes:int, num_parts:int):
+    "Print that a graph needs no clusters, and why it gets some."
+    some = f'; {num_parts} of about {num_nodes // num_parts:,} nodes give an epoch more steps' if num_parts > 1 else ''
+    say(f'{num_nodes:,} nodes fit in one batch: clusters are not needed{some}')
+
+# %% ../nbs/82_command_graphs.ipynb #learnt
+def task_name(data:Any, config:dict) -> str: # 'classification', 'regression' or 'links'
+    "What the model is for: as the user says, or by the labels."
+    from cluster_gcn_nb.graphs import label_kind
+    from cluster_gcn_nb.step import labels_of
+    y = labels_of(data).get('y')
+    if config['task'] is not None or y is None: return config['task'] or 'classification'
+    return 'regression' if label_kind(y) == 'numbers' else 'classification'
+
+def labels_to_learn(data:Any, config:dict) -> dict: # of learnt_from
+    "Check that there are labels to learn, note the task, and print what the graph is."
+    from cluster_gcn_nb.datasets import count_classes
+    from cluster_gcn_nb.runs import check_task, learnt_from
+    from cluster_gcn_nb.step import labels_of
+    labels = labels_of(data)
+    if hasattr(data, 'in_edges') and labels.get('y') is None:
+        advice = 'write it again with their column, --label'
+        raise ValueError(f"the store {config['graph']} has no labels to learn: {advice}")
+    check_task(labels, data.num_features, config)
+    if config['nodes']: config['label'] = labels.get('label_name')
+    classes = count_classes(labels)
+    config['task'] = task_name(data, config)
+    numbers = 1 if labels.y.ndim == 1 else labels.y.shape[1]
+    what = f'{classes} classes' if classes else f"{numbers} number{'s' if numbers > 1 else ''} to predict"
+    say(f"{config['graph']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, "
+        f'{data.num_features:,} features, {what}')
+    return learnt_from(labels, data.num_features, classes or numbers)
+
+def links_to_learn(data:Any, config:dict) -> dict: # of learnt_from
+    "The same for links."
+    from cluster_gcn_nb.runs import check_features, learnt_from
+    from cluster_gcn_nb.step import labels_of
+    check_features(labels_of(data), data.num_features, config)
+    say(f"{config['graph']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, {data.num_features:,} features")
+    return learnt_from(labels_of(data), data.num_features, config['hidden'], 'links')
 
 # %% ../nbs/82_command_graphs.ipynb #predict
 def columns_of(
