@@ -235,6 +235,7 @@ def other_graph(config:dict, given:dict):
     if not found.get('nodes'): return dict(graph=found['graph']) | given
     return found if 'label' in given else with_known_label(found)
 
+# %% ../nbs/82_command_graphs.ipynb #same-graph
 def same_graph(config:dict, **limits):
     "The graph of a run. If the split has changed, chance would call other nodes training nodes: there is none then."
     from cluster_gcn_nb.runs import as_trained, changed_parts, graph_checksums

@@ -138,10 +138,10 @@ def _alone(o): return 'TORCHELASTIC_RUN_ID' not in os.environ or os.environ.get(
 def _links(o): return o.task == 'links'
 
 KAMINPAR = Need('method', "kaminpar is not installed: pip install 'cluster_gcn_nb[kaminpar]'",
-                 lambda o: o.method != 'kaminpar' or find_spec('kaminpar'))
+                lambda o: o.method != 'kaminpar' or find_spec('kaminpar'))
 TABLES = Need('nodes id label features src dst weight directed header',
-               'is for tables of edges, and {graph} is none: name a table first, or leave it out',
-               lambda o: o.parts is None and not o.is_dataset)
+              'is for tables of edges, and {graph} is none: name a table first, or leave it out',
+              lambda o: o.parts is None and not o.is_dataset)
 
 ALL_TABLES = [TABLES, Need('num_nodes', TABLES.words, TABLES.holds)]
 SPLIT = Need('split', 'is for tables, and for files with several splits: leave it out', lambda o: not o.is_dataset)
@@ -213,7 +213,7 @@ def missing(
     "Raise a `FileNotFoundError` that names what is like it."
     path = Path(path)
     folder = path.expanduser().parent
-    beside = os.listdir(folder) if folder.is_dir() else []
+    beside = {*os.listdir(folder)} - {path.name} if folder.is_dir() else ()
     raise FileNotFoundError(f'there is no {what} {str(path)!r}{meant(path.name, [*beside, *known])}')
 
 def check_file(
@@ -237,6 +237,7 @@ def model_file(
     "Raises a `FileNotFoundError` if there is none."
     path = Path(folder)/'model.npz'
     if path.is_file(): return path
+    if Path(folder).is_file(): raise NotADirectoryError(f'{folder} is a file. Name the folder of a run')
     if not Path(folder).is_dir(): missing(folder, 'folder')
     advice = f'Name one of its splits: {folder}/split0' if (Path(folder)/'split0').is_dir() else 'Name another one'
     raise FileNotFoundError(f'{folder} is not the folder of a finished run: there is no model.npz. {advice}')

@@ -145,6 +145,7 @@ def learnt_from(
     names = [] if kind in ('numbers', 'links') else class_names(labels, num_outputs)
     return tables | dict(num_features=num_features, num_outputs=num_outputs, class_names=names, kind=kind)
 
+# %% ../nbs/80_runs.ipynb #save-run
 def save_run(
     out:Path, # a folder that exists
     config:dict, # of the run: plain values, those of make_model among them
@@ -382,6 +383,7 @@ def _stored_checksums(store):
     return {'edges on disk': _checksum(of('indptr', 'index', 'partptr', 'n_id', 'edge_edge_')),
             'features on disk': _checksum(of('node_x', 'x_'), store.get('feature_names'))}
 
+# %% ../nbs/80_runs.ipynb #checksums
 def graph_checksums(
     data:Data|Any, # a graph that has come through as_graph, or a ClusterStore
     config:dict, # of the run: `graph` and `nodes` as the user names them; `store`, if the run has written one
@@ -457,6 +459,7 @@ def predict_graph(
     hidden = predict(model, graph, memory, device=device, embeddings=True) if embeddings else None
     return prediction_table(graph, logits, config['class_names'], None, all_probabilities, hidden, config['kind'])
 
+# %% ../nbs/80_runs.ipynb #predict-links
 def _numbers_of(ids, names):
     "The numbers of nodes by their ids. Raises `ValueError`."
     number = {str(name): i for i, name in enumerate(names)}
