@@ -213,7 +213,7 @@ def missing(
     "Raise a `FileNotFoundError` that names what is like it."
     path = Path(path)
     folder = path.expanduser().parent
-    beside = {*os.listdir(folder)} - {path.name} if folder.is_dir() else ()
+    beside = sorted({*os.listdir(folder)} - {path.name}) if folder.is_dir() else ()
     raise FileNotFoundError(f'there is no {what} {str(path)!r}{meant(path.name, [*beside, *known])}')
 
 def check_file(
