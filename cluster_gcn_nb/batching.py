@@ -17,7 +17,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
-from .core import Patched, fits_int32, refuse
+from .core import Patched, fits_int32, html_table, refuse
 from .datasets import count_classes
 from .memory import buffers
 from .partition import Partition, cached_partition, from_assignment, partition_graph
@@ -118,7 +118,19 @@ class Clusters(torch.utils.data.Dataset, Patched):
     @property
     def fields(self) -> list: return list(self.levels) # names of the graph's attributes, without edge_index
     def __len__(self): return self.num_parts
-    def __repr__(self): return f'{type(self).__name__}({self.num_parts})'
+
+    def rows(self) -> list: # of `(name, formatted value)`
+        "What matters."
+        sizes = np.diff(self._ptr)
+        return [('nodes', f'{self.num_nodes:,}'), ('edges', f'{self.num_edges:,}'), ('clusters', f'{self.num_parts:,}'),
+                ('sizes', f'{sizes.min():,} to {sizes.max():,}'), ('edges cut', f'{self.edge_cut:.1%}')]
+
+    def _summary(self): # of nodes, edges and clusters
+        nodes, edges, clusters, sizes = (text for _, text in self.rows()[:4])
+        return f'{type(self).__name__}: {nodes} nodes and {edges} edges in {clusters} clusters of {sizes} nodes'
+
+    def __repr__(self): return f'{self._summary()}, {self.edge_cut:.1%} of the edges cut'
+    def _repr_html_(self): return html_table(self.rows(), caption=type(self).__name__)
 
     @property
     def num_classes(self) -> int: return count_classes(self.labels())              # 0 without labels
@@ -290,6 +302,8 @@ class ClusterData(Clusters):
     def num_nodes(self) -> int: return len(self._part)
     @property
     def num_edges(self) -> int: return len(self.partition.index)
+    @property
+    def edge_cut(self) -> float: return self.partition.edge_cut        # share of the edges between clusters
     @property
     def num_features(self) -> int: return self.source.num_features
 

@@ -5,13 +5,15 @@
 # %% auto #0
 __all__ = ['JSON', 'TABLES', 'MASKS', 'MAX_NODES', 'MAX_INT32', 'open_locked', 'leftovers', 'sweep', 'disk_errors', 'small_disk',
            'atomic_write', 'all_or_nothing', 'temporary_folder', 'atomic_folder', 'new_array', 'map_privately',
-           'refuse', 'work_folder', 'file_kind', 'gzip_errors', 'file_start', 'check_zstd', 'fits_int32', 'data_root']
+           'refuse', 'work_folder', 'file_kind', 'gzip_errors', 'file_start', 'check_zstd', 'fits_int32', 'data_root',
+           'html_table']
 
 # %% ../nbs/00_core.ipynb #imports
 import ctypes, errno, gzip, json, math, mmap, os, re, secrets, shutil, stat, sys, tempfile, zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from contextvars import ContextVar
+from html import escape
 from pathlib import Path
 from typing import IO, Any, NoReturn
 import numpy as np
@@ -415,3 +417,19 @@ def data_root(
     except RuntimeError:
         refuse(f'{named or "the cache folder"} lies in a home folder that is not known',
                'Name another one, by root or CLUSTER_GCN_DATA')
+
+# %% ../nbs/00_core.ipynb #html
+def html_table(
+    rows:Iterable, # of rows: texts, from left to right
+    head:Sequence=(), # names of the columns
+    caption:str='', # a line above the table
+    left:int=1, # columns whose texts begin at the left; the others, numbers, end at the right
+) -> str:
+    "A table as HTML, for `_repr_html_`."
+    def line(cells, tag):
+        sides = ['left' if i < left else 'right' for i in range(len(cells))]
+        found = [f'<{tag} style="text-align:{side}">{escape(cell)}</{tag}>' for cell, side in zip(cells, sides)]
+        return f'<tr>{"".join(found)}</tr>'
+    lines = [*([line(head, 'th')] if head else []), *(line(row, 'td') for row in rows)]
+    above = f'<p>{escape(caption)}</p>' if caption else ''
+    return f'{above}<table>{"".join(lines)}</table>'

@@ -23,7 +23,7 @@ from fastcore.meta import delegates
 from torch_geometric.data import Data
 from .batching import ClusterData
 from .columns import Columns
-from .core import Patched, atomic_write, temporary_folder
+from .core import Patched, atomic_write, html_table, temporary_folder
 from .datasets import planted_partition
 from .graphs import as_graph
 from .inference import ClassPrediction, Prediction
@@ -297,12 +297,9 @@ class TrainingPlan:
         return '\n'.join([self.head(), '', *columns, *lines, '', *advice, *(f'note: {note}' for note in self.notes)])
 
     def _repr_html_(self):
-        def row(cells, tag='td'): return ''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)
-        lines = [row(('', 'time', 'own memory', 'disk at the peak'), 'th'), *map(row, self.rows())]
-        advice = map(row, self.advice.items())
-        def table(lines): return '<table>' + ''.join(f'<tr>{line}</tr>' for line in lines) + '</table>'
-        notes = ''.join(f'<p>{escape(note)}</p>' for note in self.notes)
-        return f'<p>{escape(self.head())}</p>{table(lines)}{table(advice)}{notes}'
+        stages = html_table(self.rows(), ['', 'time', 'own memory', 'disk at the peak'], self.head())
+        notes = ''.join(f'<p>note: {escape(note)}</p>' for note in self.notes)
+        return stages + html_table(self.advice.items(), left=2) + notes
 
     def save(self, path:str|Path): # a JSON file
         with atomic_write(path) as tmp: tmp.write_text(json.dumps(asdict(self), indent=1))

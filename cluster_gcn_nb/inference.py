@@ -20,7 +20,7 @@ from torch_geometric.data import Data
 import cluster_gcn_nb
 from .checkpoint import numerics, structure, warn_if_moved, weights_id
 from .core import (
-    Patched, atomic_write, disk_errors, leftovers, new_array, open_locked, refuse, temporary_folder)
+    Patched, atomic_write, disk_errors, html_table, leftovers, new_array, open_locked, refuse, temporary_folder)
 from .graphs import label_kind
 from .layerwise import (
     Block, LayerRows, first_rows, next_rows, no_autocast, numpy_dtype, scale_layers, steps_for, try_out, variants_of)
@@ -572,6 +572,17 @@ class ClassPrediction(NamedTuple):
     classes:Tensor        # [num_nodes] int64; -1 where an output is NaN
     probability:Tensor    # [num_nodes] float32, of these classes
     num_classes:int       # that the model knows
+
+    def rows(self) -> list: # of `(name, formatted value)`
+        "What matters."
+        known = self.classes >= 0
+        found = [('nodes', f'{len(known):,}'), ('classes', f'{self.num_classes:,}'),
+                 ('classes predicted', f'{len(self.classes[known].unique()):,}'),
+                 ('mean probability', f'{self.probability[known].mean():.4f}')]
+        return found if known.all() else [*found, ('nodes with NaN', f'{len(known) - int(known.sum()):,}')]
+
+    def __repr__(self): return 'ClassPrediction: ' + ', '.join(f'{key} {text}' for key, text in self.rows())
+    def _repr_html_(self): return html_table(self.rows(), caption='ClassPrediction')
 
 def predict_classes(
     model:nn.Module, graph:Data|Any, memory:int|str|None=None, # see predict

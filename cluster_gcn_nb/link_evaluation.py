@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 import torch
 from torch import nn
-from .core import refuse
+from .core import html_table, refuse
 from .inference import predict
-from .link_pairs import LinkScores, LinkSplit
+from .link_pairs import LINK_METRICS, LinkScores, LinkSplit
 from .link_task import decoder_of, pair_scores
 
 # %% ../nbs/65_link_evaluation.ipynb #evaluate
@@ -22,6 +22,9 @@ class LinkEvaluation(NamedTuple):
     val:LinkScores
     test:LinkScores
     def __repr__(self): return '\n'.join(f'{part + ":":6} {scores}' for part, scores in self._asdict().items())
+    def _repr_html_(self):
+        rows = [(part, *(f'{s.value(metric):.4f}' for metric in LINK_METRICS)) for part, s in self._asdict().items()]
+        return html_table(rows, ['', *LINK_METRICS])
 
 def evaluate_links(
     model:nn.Module, # see predict; its outputs are the vectors of nodes, and it may have a `link_decoder`

@@ -17,7 +17,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .core import Patched, atomic_write, refuse
+from .core import Patched, atomic_write, html_table, refuse
 from .graphs import as_edge_index, as_graph, field_levels
 
 # %% ../nbs/45_link_pairs.ipynb #keys
@@ -91,9 +91,13 @@ class LinkPairs:
     edges:Tensor             # [2, m] int64: each link once, in either direction
     negatives:Tensor         # [2, k] int64; or [2, m, k], own ones for each link
 
+    def counts(self) -> tuple: # of texts: links, negatives
+        own = ' for each' if self.negatives.ndim == 3 else ''
+        return f'{self.edges.shape[1]:,}', f'{self.negatives.shape[-1]:,}{own}'
+
     def __repr__(self):
-        own = f'{self.negatives.shape[-1]:,} for each' if self.negatives.ndim == 3 else f'{self.negatives.shape[-1]:,}'
-        return f'LinkPairs({self.edges.shape[1]:,} links, {own} negatives)'
+        links, negatives = self.counts()
+        return f'LinkPairs({links} links, {negatives} negatives)'
 
 def _no_pairs(): return LinkPairs(*torch.zeros(2, 2, 0, dtype=torch.int64))
 
@@ -155,9 +159,16 @@ class LinkSplit(Patched):
         parts = [self.training_links(), *(pairs.edges for pairs in (self.val, self.test))]
         return hashlib.sha256(b''.join(part.contiguous().numpy().tobytes() for part in parts)).hexdigest()
 
+    def rows(self) -> list: # of `(part, links, negatives)`, as texts
+        "What matters; negatives to train on are drawn in each step."
+        return [('train', f'{self.num_pairs:,}', ''), ('val', *self.val.counts()), ('test', *self.test.counts())]
+
     def __repr__(self):
-        parts = ', '.join(f'{part} {getattr(self, part).edges.shape[1]:,}' for part in ('val', 'test'))
-        return f'LinkSplit({self.graph.num_nodes:,} nodes; links: train {self.num_pairs:,}, {parts})'
+        parts = ', '.join(f'{part} {links}' for part, links, _ in self.rows())
+        return f'LinkSplit: {self.graph.num_nodes:,} nodes; links: {parts}'
+
+    def _repr_html_(self):
+        return html_table(self.rows(), ['', 'links', 'negatives'], f'LinkSplit of {self.graph.num_nodes:,} nodes')
 
 def _without_adj_t(graph): # it says the same as edge_index
     if 'adj_t' not in graph: return graph

@@ -113,6 +113,8 @@ class LinkTask(Patched):
         self.sizes:Any = None                        # [p] int64 array: nodes of each cluster; see prepare
         self._held:dict = {}                         # `held_out` by device
 
+    def __repr__(self): return f'LinkTask: metric {self.metric_name}, {self.negatives} drawn negatives for each link'
+
     @property
     def identity(self) -> str:
         "What a resumed run must have the same."

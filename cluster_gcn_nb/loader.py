@@ -10,12 +10,13 @@ import copy, functools
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 import numpy as np
 import torch
 from torch_geometric.data import Data
 from .batching import Clusters, move_batch
-from .core import refuse
+from .core import html_table, refuse
 from .device import pick_device
 from .resident import ResidentGraph
 
@@ -113,8 +114,25 @@ class ClusterLoader(torch.utils.data.DataLoader):
         self.graph:Any = cluster_data                            # which makes the batches
         if device is not None: self._set_device(pick_device(str(device)))
         if self.device is not None and resident:
-            self.graph = ResidentGraph(cluster_data, self.device, pad, _clusters_in_batch(self) if pad else 1)
+            self.graph = ResidentGraph(cluster_data, self.device, pad, _room_for(self) if pad else 1)
         self._make_batches()
+
+    def batch_rows(self) -> list: # of `(name, formatted value)`
+        "What matters of the batches, as far as it is known before they are drawn."
+        found, count, data = [], _clusters_in_batch(self), self.cluster_data
+        with suppress(TypeError): found.append(('batches per epoch', f'{len(self):,}'))
+        if count: found.append(('clusters in a batch', f'{count:,}'))
+        if count: found.append(('nodes in a batch', f'about {data.num_nodes * count / data.num_parts:,.0f}'))
+        own = self.options.get('sampler') or self.options.get('batch_sampler')
+        same = 'shuffled' if self.options.get('shuffle') else 'the same in each epoch'
+        return [*found, ('order', f'by {type(own).__name__}' if own else same)]
+
+    def rows(self) -> list: return [*self.cluster_data.rows(), *self.batch_rows()] # of `(name, formatted value)`
+
+    def __repr__(self):
+        batches = ', '.join(f'{key} {text}' for key, text in self.batch_rows())
+        return f'{type(self).__name__}: {batches}\n{self.cluster_data!r}'
+    def _repr_html_(self): return html_table(self.rows(), caption=type(self).__name__)
 
     def _set_device(self, device):
         self._check_names('train_nodes', 'clusters')
@@ -230,12 +248,18 @@ def _check_made_here(num_workers=0, pin_memory=False, **_):
     if pin_memory: refuse('pin_memory=True is for batches on the CPU', 'Leave it out, or give resident=False')
 
 def _clusters_in_batch(loader):
-    "Clusters in a batch, at most. Raises `ValueError` if it is not known."
+    "Clusters in a batch, at most; None: unknown."
     sampler = loader.batch_sampler
     if sampler is None: return 1
     found = loader.batch_size or getattr(sampler, 'batch_size', None)
     if found is None and isinstance(sampler, (list, tuple)): found = max(map(len, sampler), default=1)
+    return found and min(found, len(loader.cluster_data))
+
+def _room_for(loader):
+    "Clusters that a padded batch has room for. Raises `ValueError` if it is not known."
+    found = _clusters_in_batch(loader)
     if found is None:
-        refuse(f'pad= needs to know how many clusters a batch has, and {type(sampler).__name__} has no batch_size',
+        name = type(loader.batch_sampler).__name__
+        refuse(f'pad= needs to know how many clusters a batch has, and {name} has no batch_size',
                'Let the sampler have this attribute, or leave out pad=')
-    return min(found, len(loader.cluster_data))
+    return found

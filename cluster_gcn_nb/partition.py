@@ -16,7 +16,7 @@ import torch
 from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
-from .core import Patched, atomic_write, refuse
+from .core import Patched, atomic_write, html_table, refuse
 from .datasets import count_classes
 from .graphs import as_edge_index, as_graph, as_labels, as_numbers
 from .memory import parse_memory
@@ -55,11 +55,18 @@ class Partition(Patched):
         "Cluster `c` is `node_perm[partptr[c]:partptr[c+1]]`."
         return torch.cat([torch.zeros(1, dtype=torch.int64), self.sizes.cumsum(0)])
 
-    def __repr__(self):
+    def rows(self) -> list: # of `(name, formatted value)`
+        "What matters."
         smallest, largest = int(self.sizes.min()), int(self.sizes.max())
         made = self.method if self.seed is None else f'{self.method}, seed {self.seed}'
-        return (f'{type(self).__name__}: {len(self.assignment):,} nodes in {self.num_parts:,} parts '
-                f'of {smallest:,} to {largest:,} nodes, {self.edge_cut:.1%} of the edges cut ({made})')
+        return [('nodes', f'{len(self.assignment):,}'), ('clusters', f'{self.num_parts:,}'),
+                ('sizes', f'{smallest:,} to {largest:,}'), ('edges cut', f'{self.edge_cut:.1%}'), ('method', made)]
+
+    def __repr__(self):
+        nodes, parts, sizes, cut, made = (text for _, text in self.rows())
+        return (f'{type(self).__name__}: {nodes} nodes in {parts} parts of {sizes} nodes, '
+                f'{cut} of the edges cut ({made})')
+    def _repr_html_(self): return html_table(self.rows(), caption=type(self).__name__)
 
 # %% ../nbs/20_partition.ipynb #fill
 def fill_empty(
@@ -271,7 +278,7 @@ class PartitionStats:
         return list(rows.items())
 
     def __repr__(self): return '\n'.join(f'{k:<26}{v:>18}' for k, v in self.rows())
-    def _repr_markdown_(self): return '\n'.join(['| | |', '|:--|--:|', *(f'| {k} | {v} |' for k, v in self.rows())])
+    def _repr_html_(self): return html_table(self.rows())
 
 # %% ../nbs/20_partition.ipynb #stats2
 @patch

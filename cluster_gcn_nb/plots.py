@@ -18,6 +18,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm, to_rgb
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 # %% ../nbs/81_plots.ipynb #looks
 PALETTE = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#F0E442', '#000000']
@@ -26,6 +28,15 @@ MARKERS = 'osD^vPX*'
 def _axes(ax, **kwargs):
     "`ax`, or that of a new figure."
     return ax if ax is not None else plt.subplots(layout='constrained', **kwargs)[1]
+
+def _whole_numbers(*axes):
+    "Ticks of these axes at integers only."
+    ticks = dict(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+    for axis in axes: axis.set_major_locator(MaxNLocator('auto', **ticks))
+
+def _below(**settings):
+    "A legend below the picture, where it hides nothing."
+    return dict(loc='upper center', bbox_to_anchor=(.5, -.18), ncols=3, **settings)
 
 def _dress(ax, title, legend=None, **settings):
     "`ax` with the looks that all pictures here share; `legend`: its place, or its settings."
@@ -62,11 +73,11 @@ def plot_link_blocks(
     counts, (src, dst) = link_counts(edge_index, coarse), assignment[np.asarray(edge_index)]
     colours = dict(cmap='viridis', norm=LogNorm(1, max(counts.max(), 2)))
     image = ax.imshow(np.where(counts > 0, counts, np.nan), interpolation='nearest', **colours)
-    ax.figure.colorbar(image, ax=ax, label='edges between two clusters', shrink=.85)
+    ax.figure.colorbar(image, ax=ax, label='edges between two clusters (white: none)', shrink=.85)
     of = 'cluster' if grain == 1 else f'clusters, {grain} a pixel'
     title = f'{partition.method}:\n{_share(src == dst):.0%} of the edges inside clusters'
     ax.set(xlabel=f'{of} of the target', ylabel=f'{of} of the source', title=title)
-    for axis in (ax.xaxis, ax.yaxis): axis.get_major_locator().set_params(integer=True)
+    _whole_numbers(ax.xaxis, ax.yaxis)
     return ax
 
 # %% ../nbs/81_plots.ipynb #plot_adjacency
@@ -79,7 +90,9 @@ def plot_adjacency(
 ) -> Axes:
     "Where the entries of the adjacency matrix are (a spy plot)."
     ax, edges, order = _axes(ax, figsize=(4.6, 4.6)), np.asarray(edge_index), 'as they came'
+    drawn = f'{edges.shape[1]:,} edges'
     if edges.shape[1] > max_points:
+        drawn = f'{max_points:,} of {drawn}'
         edges = edges[:, np.random.default_rng(0).choice(edges.shape[1], max_points, replace=False)]
     if partition is not None:
         place, order = np.empty(num_nodes, int), f'by cluster ({partition.method})'
@@ -88,7 +101,7 @@ def plot_adjacency(
     alpha = float(np.clip(2e4 / max(edges.shape[1], 1), .05, 1))
     ax.scatter(edges[1], edges[0], s=1, lw=0, color=PALETTE[0], alpha=alpha, rasterized=True)
     ax.set(xlim=(0, num_nodes), ylim=(num_nodes, 0), aspect='equal', xticks=[], yticks=[])
-    ax.set(title=f'Edges, nodes {order}', xlabel='target', ylabel='source')
+    ax.set(title=f'{drawn}, nodes {order}', xlabel='target', ylabel='source')
     return ax
 
 # %% ../nbs/81_plots.ipynb #plot_label_entropy
@@ -105,8 +118,9 @@ def plot_label_entropy(
         mean = e.mean() if len(e) else np.nan
         label = f'{partition.method}: mean {mean:.2f}'
         ax.hist(e, bins=np.linspace(0, top * 1.02, 41), color=colour, alpha=.7, label=label)
+    _whole_numbers(ax.yaxis)
     xlabel = 'entropy of the labels in a cluster (nats)'
-    return _dress(ax, 'How mixed the labels in a cluster are', 'best', xlabel=xlabel, ylabel='clusters')
+    return _dress(ax, 'How mixed the labels in a cluster are', _below(), xlabel=xlabel, ylabel='clusters')
 
 # %% ../nbs/81_plots.ipynb #plot_edges_kept
 def plot_edges_kept(
@@ -118,7 +132,9 @@ def plot_edges_kept(
     for partition, colour in zip(partitions, cycle(PALETTE)):
         q = np.unique(np.geomspace(1, partition.num_parts, 40).round().astype(int))
         ax.plot(q, [partition.edges_kept(int(i)) for i in q], color=colour, marker='.', label=partition.method)
-    ax.set(xscale='log', ylim=(0, 1.02))
+    ax.set_xscale('log', base=2)
+    ax.xaxis.set_major_formatter('{x:,.0f}')
+    ax.set_ylim(0, 1.02)
     labels = dict(xlabel='clusters in a batch', ylabel='share of the edges')
     return _dress(ax, 'Edges that batches keep', 'lower right', **labels)
 
@@ -127,11 +143,15 @@ def plot_sizes(
     partition:Any, # with `sizes` [num_parts]
     ax:Axes|None=None, # to draw on; None: those of a new figure
 ) -> Axes:
-    "Histogram of the clusters' sizes."
+    "Histogram of the clusters' sizes; a bar stands for as many sizes as the next one."
     ax, sizes = _axes(ax, figsize=(5, 3.4)), np.asarray(partition.sizes)
-    ax.hist(sizes, bins=min(40, max(int(sizes.max() - sizes.min()) + 1, 1)), color=PALETTE[0])
-    ax.axvline(sizes.mean(), color='0.3', ls=':', label=f'mean {sizes.mean():,.1f}')
-    return _dress(ax, f'Sizes of {len(sizes):,} clusters', 'best', xlabel='nodes in a cluster', ylabel='clusters')
+    first, last, mean = int(sizes.min()), int(sizes.max()), sizes.mean()
+    width = -(-(last - first + 1) // 40)
+    ax.hist(sizes, bins=np.arange(first, last + width + 1, width) - .5, color=PALETTE[0])
+    ax.axvline(mean, color='0.3', ls=':')
+    _whole_numbers(ax.xaxis, ax.yaxis)
+    title = f'Sizes of {len(sizes):,} clusters\nmean (dotted) {mean:,.1f}, largest {last / mean:.2f} times'
+    return _dress(ax, title, xlabel='nodes in a cluster', ylabel='clusters')
 
 # %% ../nbs/81_plots.ipynb #plot_clusters
 def _places(assignment, num_parts):
@@ -190,34 +210,58 @@ def plot_batches(
     clusters, batches = np.trace(counts) / total, counts[same].sum() / total
     title = f'inside clusters {clusters:.0%}, inside batches {batches:.0%} of the edges'
     ax.set(xlabel='cluster, sorted by batch', ylabel='cluster, sorted by batch', xticks=[], yticks=[], title=title)
+    light = tuple(.45 * np.array(to_rgb(PALETTE[0])) + .55)
+    meaning = {'inside a cluster': PALETTE[0], 'inside a batch': light, 'lost': '0.86'}
+    handles = [Patch(color=colour, label=label) for label, colour in meaning.items()]       # type: ignore[arg-type]
+    place = dict(loc='upper center', bbox_to_anchor=(.5, -.06), ncols=3, columnspacing=1, handlelength=1)
+    ax.legend(handles=handles, **place, edgecolor='none', fontsize=9)
     return ax
 
 # %% ../nbs/81_plots.ipynb #plot_history
+_PARTS = 'train', 'val', 'test'
+
+def _frame(ax, values):
+    "Vertical limits with zero, these values, and some room around them."
+    known = [v for v in values if math.isfinite(v)]
+    low, high = min([0, *known]), max([0, *known]) or 1
+    ax.set_ylim(low - .04 * (high - low), high + .04 * (high - low))
+
+def _plot_scores(ax, records, rises):
+    "The scores of epochs, with those of the best one in the legend."
+    scored = [r for r in records if math.isfinite(r['val'])]
+    best = (max if rises else min)(scored, key=lambda r: r['val'], default=records[-1])
+    values = {part: [r[part] for r in records] for part in _PARTS}
+    values = {part: found for part, found in values.items() if any(map(math.isfinite, found))}
+    for part, found in values.items():
+        label = f'{part} {best[part]:.3g}'
+        look = dict(color=PALETTE[_PARTS.index(part)], marker='.' if len(found) < 12 else None)
+        ax.plot([r['epoch'] for r in records], found, **look, label=label)
+    if scored: ax.axvline(best['epoch'], color='0.6', lw=1, zorder=0)
+    found = sum(values.values(), [])
+    is_share = rises and all(0 <= v <= 1 for v in found if math.isfinite(v))
+    _frame(ax, [*found, 1] if is_share else found)
+    title = f"grey line: epoch {best['epoch']}, the best by val" if scored else f"epoch {best['epoch']}, the last"
+    return _below(title=title, title_fontsize=9)
+
 def plot_history(
     history:Iterable[dict], # with `epoch` and `loss`, and `train`, `val`, `test` in the epochs that were evaluated
     ax:Axes|None=None, # to draw on; None: those of a new figure
     score:str|None=None, # what the evaluations measure; default: as the history says, or accuracy
 ) -> Axes:
-    "Loss and scores over the epochs, with the scores' last values in the legend."
+    "Loss and scores over the epochs; a line marks the epoch with the best `val`, and the legend has its scores."
     ax, rows = _axes(ax, figsize=(6, 3.6)), list(history)
-    twin = ax.twinx()
-    twin.plot([r['epoch'] for r in rows], [r['loss'] for r in rows], color='0.6', lw=1.2, ls=':', label='loss')
-    twin.set_ylabel('training loss (dotted)', color='0.4')
-    twin.set_ylim(bottom=0)
-    judged = [r for r in rows if 'val' in r]
-    for part, colour in zip(('train', 'val', 'test'), PALETTE):
-        if not judged: break
-        label = f'{part} {judged[-1][part]:.3g}'
-        ax.plot([r['epoch'] for r in judged], [r[part] for r in judged], color=colour, label=label)
-    values = [r[part] for r in judged for part in ('train', 'val', 'test') if math.isfinite(r[part])]
-    rises = getattr(history, 'higher_is_better', True)
-    is_share = rises and all(0 <= v <= 1 for v in values)
-    legend = ('lower right' if rises else 'upper right') if judged else None
-    score = score or getattr(history, 'score', 'accuracy')
-    ylim = (0, 1) if is_share else (min([0, *values]), 1.05 * max([1e-9, *values]))
-    _dress(ax, f'Learning curve, {len(rows)} epochs', legend, xlabel='epoch', ylabel=score, ylim=ylim)
-    twin.spines[['top']].set_visible(False)
-    return ax
+    scored = [r for r in rows if any(math.isfinite(r.get(part, math.nan)) for part in _PARTS)]
+    loss_ax, legend = ax.twinx() if scored else ax, None
+    look = dict(color='0.4', lw=1.2, ls=':', marker='.' if len(rows) < 12 else None)
+    loss_ax.plot([r['epoch'] for r in rows], [r['loss'] for r in rows], **look)
+    _frame(loss_ax, [r['loss'] for r in rows])
+    if scored:
+        legend = _plot_scores(ax, scored, getattr(history, 'higher_is_better', True))
+        ax.set_ylabel(score or getattr(history, 'score', 'accuracy'))
+        loss_ax.spines[['top']].set_visible(False)
+    loss_ax.set_ylabel('training loss (dotted)')
+    _whole_numbers(ax.xaxis)
+    return _dress(ax, f"Learning curve, {len(rows)} epoch{'' if len(rows) == 1 else 's'}", legend, xlabel='epoch')
 
 # %% ../nbs/81_plots.ipynb #plot_curves
 def plot_curves(
@@ -239,6 +283,7 @@ def plot_curves(
     for (label, value), style in zip((lines or {}).items(), cycle([':', '--', '-.'])):
         ax.axhline(value, color='0.3', ls=style, lw=1.2, label=label)
     if len(x) < 12: ax.set_xticks(list(x))
+    elif np.issubdtype(np.asarray(x).dtype, np.integer): _whole_numbers(ax.xaxis)
     return _dress(ax, title, 'best', xlabel=xlabel, ylabel=ylabel)
 
 # %% ../nbs/81_plots.ipynb #plot_step_times
@@ -250,15 +295,14 @@ def plot_step_times(
     ax, sides = _axes(ax, figsize=(6.4, 3.4)), dict(pyg='PyTorch Geometric', ours='cluster_gcn_nb')
     for y, result in enumerate(results.values()):
         ms = {side: float(np.median(found)) for side, found in result.steps.items()}
-        for (side, label), offset, colour in zip(sides.items(), (-.2, .2), (PALETTE[1], PALETTE[0])):
-            ax.barh(y + offset, ms[side], .38, color=colour, label=label if y == 0 else None)
-            ax.text(ms[side] * 1.08, y + offset, f"{ms[side]:.3g} ms", va='center', fontsize=9)
-        label = 'dense products alone' if y == 0 else None
-        ax.plot([ms['dense']] * 2, [y - .42, y + .42], color='k', lw=1.5, label=label)
+        ax.plot([min(ms.values()), max(ms.values())], [y, y], color='0.8', lw=1, zorder=0)
+        for (side, label), colour, marker in zip(sides.items(), (PALETTE[1], PALETTE[0]), 'so'):
+            ax.plot(ms[side], y, marker, color=colour, ms=8, label=label if y == 0 else None)
+            ax.text(ms[side], y - .2, f'{ms[side]:.3g} ms', ha='center', va='bottom', fontsize=9)
+        ax.plot(ms['dense'], y, '|', color='k', ms=16, mew=2, label='dense products alone' if y == 0 else None)
     ax.set(xscale='log', yticks=range(len(results)), yticklabels=list(results), ylim=(len(results) - .4, -.6))
-    ax.set_xlim(right=ax.get_xlim()[1] * 3)
-    legend = dict(loc='upper center', bbox_to_anchor=(.5, -.2), ncols=3)
-    return _dress(ax, 'Time of a training step', legend, xlabel='milliseconds per step, loading included')
+    ax.xaxis.set_major_formatter('{x:g}')
+    return _dress(ax, 'Time of a training step', _below(), xlabel='milliseconds per step, loading included')
 
 # %% ../nbs/81_plots.ipynb #plot_stacked
 def plot_stacked(
@@ -278,7 +322,8 @@ def plot_stacked(
         text = f'{end:,.3g}' if end < 100 else f'{end:,.0f}'
         ax.text(end + .01 * ends.max(), y, text, va='center', fontsize=9)
     ax.set(yticks=range(len(bars)), yticklabels=list(bars), ylim=(len(bars) - .4, -.6), xlim=(0, 1.1 * ends.max()))
-    return _dress(ax, title, 'lower right', xlabel=xlabel)
+    legend = dict(loc='center left', bbox_to_anchor=(1, .5))
+    return _dress(ax, title, legend, xlabel=xlabel)
 
 # %% ../nbs/81_plots.ipynb #plot_memory
 def plot_memory(

@@ -68,7 +68,9 @@ class Column:
         self.rows = rows
 
     def __len__(self): return self.num_rows
-    def __repr__(self): return f'Column({len(self)})'
+    def __repr__(self):
+        first = ', '.join(map(str, self[:3].tolist()))
+        return f'Column({first}{", ..." if len(self) > 3 else ""}: {len(self):,} rows)'
     def __iter__(self): return iter(self.tolist())
     def tolist(self) -> list: return np.asarray(self).tolist()
 

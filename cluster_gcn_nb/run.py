@@ -21,7 +21,7 @@ from torch_geometric.data import Data
 from .loader import ClusterLoader, moved_ahead
 from .checkpoint import (
     mixed_seed, numerics, plain, plain_text, random_state, set_random_state, structure, warn_if_moved, weights_id)
-from .core import Patched, atomic_write, refuse
+from .core import Patched, atomic_write, html_table, refuse
 from .data_parallel import begin_epoch, end_epoch
 from .evaluation import check_task, score_graph
 from .graphs import as_graph, choose_split
@@ -60,14 +60,32 @@ class History(list):
                      stopped=self.stopped, epochs=epochs)
         with atomic_write(path) as tmp: tmp.write_text(json.dumps(found, indent=1, allow_nan=False))
 
+    def head(self) -> str: # how many epochs, and how it ended
+        end = 'interrupted' if self.interrupted else 'stopped' if self.stopped else ''
+        return f"History of {len(self)} epoch{'' if len(self) == 1 else 's'}{f' ({end})' if end else ''}"
+
     def __repr__(self):
-        if not self: return 'History of 0 epochs'
-        def show(r): return ', '.join(f'{k} {shown(r[k])}' for k in ('loss', *Scores._fields) if k in r)
-        end = ' (stopped)' if self.stopped else ''
-        if self.interrupted: end = ' (interrupted)'
-        lines = [f'History of {len(self)} epochs{end}', f'last: {show(self[-1])}']
+        def show(r):
+            scores = ', '.join(f'{part} {shown(r[part])}' for part in Scores._fields if part in r)
+            return f"loss {shown(r['loss'])}" + (f', {self.score} {scores}' if scores else '')
+        lines = [self.head()]
+        if self: lines.append(f'last: {show(self[-1])}')
         if self.best: lines.append(f"best validation at epoch {self.best['epoch']}: {show(self.best)}")
         return '\n'.join(lines)
+
+    def parts(self) -> list: # of 'train', 'val' and 'test': those with scores
+        return [part for part in Scores._fields if any(part in r for r in self)]
+
+    def rows(self) -> list: # of texts: epoch, loss, scores, and 'best' at the best epoch
+        "The last five epochs that were evaluated, or of all if none was; the last one; the best one."
+        evaluated = [r for r in self if 'val' in r] or self
+        picked = {r['epoch']: r for r in [*evaluated[-5:], *self[-1:], self.best] if r}
+        def texts(r): return [shown(r[key]) if key in r else '' for key in ('loss', *self.parts())]
+        return [[str(n), *texts(r), 'best' if r is self.best else ''] for n, r in sorted(picked.items())]
+
+    def _repr_html_(self):
+        measured = f"; {', '.join(self.parts())}: {self.score}" if self.parts() else ''
+        return html_table(self.rows(), ['epoch', 'loss', *self.parts(), ''], self.head() + measured)
 
 # %% ../nbs/70_run.ipynb #warmup
 def _constant(done): return 1.

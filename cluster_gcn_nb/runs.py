@@ -521,7 +521,8 @@ def write_report(
     if has_labels(data.get('y'), len(partition.assignment)):
         def draw_labels(ax): plots.plot_label_entropy([by_chance, partition], data.y, ax)
         pictures['label_entropy.png'] = 'labels of the clusters', draw_labels
-    lines = [f'# {title}', '', *partition.stats(data)._repr_markdown_().splitlines(), '']
+    rows = [f'| {name} | {text} |' for name, text in partition.stats(data).rows()]
+    lines = [f'# {title}', '', '| | |', '|:--|--:|', *rows, '']
     for name, (caption, draw) in pictures.items():
         fig, ax = plt.subplots(figsize=(5, 4), layout='constrained')
         draw(ax)

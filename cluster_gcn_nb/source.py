@@ -15,7 +15,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
-from .core import MAX_NODES, Patched, refuse
+from .core import MAX_NODES, Patched, html_table, refuse
 from .graphs import as_edge_index, as_edge_values, as_graph, as_node_values, field_levels
 from .memory import SLACK, own_memory, show_memory
 from .sparse import checked, entry_order, from_scipy, scipy_csr, to_adj_t
@@ -141,7 +141,7 @@ def as_source(
     return DataSource(graph, **options)
 
 # %% ../nbs/16_source.ipynb #stream
-@dataclass
+@dataclass(repr=False)
 class GraphStream(Patched):
     "A graph that comes in pieces, so that it never has to be in memory."
     num_nodes:int                # of the whole graph
@@ -152,6 +152,15 @@ class GraphStream(Patched):
     # user's ids `node_names` [n]
     nodes:object=()
     others:dict=field(default_factory=dict) # what belongs to the graph as a whole, such as `num_classes`
+
+    def rows(self) -> list: # of `(name, formatted value)`
+        "What is known before the pieces are read."
+        def shown(given): return f'{len(given):,}' if hasattr(given, '__len__') else 'made when needed'
+        return [('nodes', f'{self.num_nodes:,}'), ('pieces of edges', shown(self.edges)),
+                ('pieces of nodes', shown(self.nodes)), ('other fields', ' '.join(self.others) or 'none')]
+
+    def __repr__(self): return f'{type(self).__name__}: ' + ', '.join(f'{key} {text}' for key, text in self.rows())
+    def _repr_html_(self): return html_table(self.rows(), caption=type(self).__name__, left=2)
 
     def pieces(self,
         name:str, # 'edges' or 'nodes'

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 from torch_geometric.data import Data
-from .core import refuse
+from .core import html_table, refuse
 from .graphs import as_graph, num_splits
 from .metrics import Scores, shown
 from .training import fit
@@ -42,17 +42,17 @@ class SplitScores(list):
         each = [row(str(i), str(r.get('epoch', '')), s) for i, (r, s) in enumerate(zip(self.records(), self.scores))]
         return [*each, row('mean', '', self.mean), row('deviation', '', self.std)]
 
-    def __repr__(self):
+    def head(self) -> str: # a line above the table
         if not self: return 'SplitScores of 0 splits'
-        head = f'{self[0].score} of {len(self)} splits, each at its best validation epoch'
-        lines = [['split', 'epoch', *Scores._fields], *self.rows()]
-        return '\n'.join([head, *(f'{a:<9}{b:>6}{c:>9}{d:>9}{e:>9}' for a, b, c, d, e in lines)])
+        return f'{self[0].score} of {len(self)} splits, each at its best validation epoch'
 
-    def _repr_markdown_(self):
-        if not self: return repr(self)
-        lines = [['split', 'epoch', *Scores._fields], [':--', *['--:'] * 4], *self.rows()]
-        table = '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
-        return f'{self[0].score} of {len(self)} splits, each at its best validation epoch\n\n{table}'
+    def __repr__(self):
+        if not self: return self.head()
+        lines = [['split', 'epoch', *Scores._fields], *self.rows()]
+        return '\n'.join([self.head(), *(f'{a:<9}{b:>6}{c:>9}{d:>9}{e:>9}' for a, b, c, d, e in lines)])
+
+    def _repr_html_(self):
+        return html_table(self.rows() if self else [], ['split', 'epoch', *Scores._fields], self.head())
 
 # %% ../nbs/73_splits.ipynb #fit_splits
 def fit_splits(

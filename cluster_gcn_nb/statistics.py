@@ -9,6 +9,7 @@ __all__ = ['agreement', 'homophily', 'GraphStats', 'count_labels', 'has_isolated
 import re
 from dataclasses import dataclass, fields
 import numpy as np
+from .core import html_table
 from .table_graph import TableGraph
 
 # %% ../nbs/17_statistics.ipynb #homophily
@@ -63,7 +64,7 @@ class GraphStats:
         return rows if self.num_splits > 1 else rows[:-1]                       # one split goes without saying
 
     def __repr__(self): return '\n'.join(f'{k:<16}{v:>10}' for k, v in self.rows())
-    def _repr_markdown_(self): return '\n'.join(['| | |', '|:--|--:|', *(f'| {k} | {v} |' for k, v in self.rows())])
+    def _repr_html_(self): return html_table(self.rows())
 
 # %% ../nbs/17_statistics.ipynb #array-stats
 def count_labels(

@@ -75,10 +75,10 @@ class ClusterStore(Clusters):
             raise ValueError(f'{self.path} is damaged: numbers of nodes, edges and clusters do not fit; '
                              'write the store again')
 
-    def __repr__(self):
-        sizes = np.diff(self._ptr)
-        return (f'{type(self).__name__}: {self.num_nodes:,} nodes and {self.num_edges:,} edges in {self.num_parts:,} '
-                f'clusters of {sizes.min():,} to {sizes.max():,} nodes, {self.nbytes / 1e6:,.1f} MB')
+    def rows(self) -> list: # of `(name, formatted value)`
+        "What matters."
+        return [*super().rows(), ('on disk', f'{self.nbytes / 1e6:,.1f} MB')]
+    def __repr__(self): return f'{self._summary()}, {self.nbytes / 1e6:,.1f} MB'
 
     @property
     def nbytes(self) -> int:

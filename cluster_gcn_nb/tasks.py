@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .core import MASKS, Patched, refuse
+from .core import MASKS, Patched, html_table, refuse
 from .graphs import as_graph, as_numbers, choose_split, label_kind
 from .metrics import ERRORS, METRICS, Scores, check_metric, score
 
@@ -181,7 +181,7 @@ class Examples:
     def count(self) -> int: return len(self.nodes)
 
 # %% ../nbs/42_tasks.ipynb #task
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Task(Patched):
     "What a model is trained for: the loss of its outputs, and the metric by which they are scored."
     name:str                     # for messages, such as 'regression'
@@ -199,6 +199,15 @@ class Task(Patched):
         if isinstance(self.metric, str): known = _usual_metric(self.metric, self.kind or _kind_of(self.metric))
         elif not self.metric_name: known = dict(metric_name=name_of(self.metric))                   # of a function
         for name, value in known.items(): object.__setattr__(self, name, value)             # frozen for others
+
+    def rows(self) -> list: # of `(name, formatted value)`
+        "What matters."
+        metric = f"{self.metric_name} ({'higher' if self.higher_is_better else 'lower'} is better)"
+        outputs = f'{self.num_outputs:,}' if self.num_outputs else 'any number'
+        return [('loss', name_of(self.loss)), ('metric', metric), ('outputs', outputs)]
+
+    def __repr__(self): return f'Task {self.name}: ' + ', '.join(f'{key} {text}' for key, text in self.rows())
+    def _repr_html_(self): return html_table(self.rows(), caption=f'Task {self.name}', left=2)
 
     @property
     def identity(self) -> Any: # None: of the usual one
