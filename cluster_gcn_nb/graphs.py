@@ -47,6 +47,7 @@ def as_numbers(
     if value.is_floating_point() and value.itemsize == 1: return value.float()
     return value.long() if value.dtype in (torch.uint16, torch.uint32, torch.uint64) else value
 
+# %% ../nbs/10_graphs.ipynb #finite
 def _check_finite(value, name, rows=2**16):
     "Refuse NaN and infinite numbers, some rows at a time. A finite sum, computed without a copy, rules them out."
     if not value.is_floating_point(): return
@@ -164,6 +165,7 @@ def as_labels(
     if known.all(): return y.float() if y.dtype == torch.float64 else y
     return torch.where(known, y.float(), torch.nan)
 
+# %% ../nbs/10_graphs.ipynb #classes
 def as_classes(
     texts:Sequence, # [num_nodes] texts; empty or None: unlabelled
 ) -> tuple: # `y` [num_nodes] int64 from 0, -1 where unlabelled; and the classes' names, in alphabetical order
@@ -206,6 +208,7 @@ def _one_split(mask, num_nodes, name):
                'Give one boolean for each node, or the numbers of the nodes that belong to it')
     return torch.zeros(num_nodes, dtype=torch.bool, device=mask.device).index_fill_(0, mask.long(), True)
 
+# %% ../nbs/10_graphs.ipynb #masks
 def _are_lists(mask, num_nodes):
     "Is it a list of masks or of lists of node numbers, one for each split? (Not the rows of a mask [num_nodes, k].)"
     if not isinstance(mask, (list, tuple)) or not len(mask): return False
@@ -251,6 +254,7 @@ def _id_list(ids):
             refuse(f'node_names holds {v!r:.80} for node {i}', 'Ids are integers or texts: make a text of each')
     return ids
 
+# %% ../nbs/10_graphs.ipynb #unique
 def check_unique(
     ids:Any, # [num_nodes] integers and texts: a list, or a sequence that is read from disk
 ):
@@ -264,6 +268,7 @@ def check_unique(
         if str(v) in seen: refuse(f'node_names holds {v!r:.80} twice', 'Give each node an id of its own')
         seen.add(str(v))
 
+# %% ../nbs/10_graphs.ipynb #as_ids
 def as_ids(
     ids:Any, # [num_nodes] integers and texts: list, tensor, array, column of a table; or read from disk
     num_nodes:int, # of the graph, or of a piece of it
