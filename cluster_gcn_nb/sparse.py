@@ -120,6 +120,7 @@ def _transposed(indptr, cols, values, num_cols):
     rows = torch.repeat_interleave(indptr.diff(), output_size=len(cols))
     return count_rows(cols, num_cols), rows[order], values[order]
 
+# %% ../nbs/11_sparse.ipynb #count_rows
 def count_rows(
     rows:Tensor, # [num_entries] integers: the row of each entry, in any order
     num_rows:int, # of the matrix
@@ -275,6 +276,7 @@ def spmm(
     if x.is_cuda or uses_mkl: return matrix @ x
     return torch.sparse.mm(matrix, x.contiguous(), 'sum')
 
+# %% ../nbs/11_sparse.ipynb #spmm_add
 def spmm_add(
     out:Tensor, # [n, width], on the CPU, changed in place
     matrix:Tensor, # [n, m] sparse CSR
