@@ -52,7 +52,7 @@ def database_errors(
         reason = re.sub(r'^[\w ]*Error: ', '', re.split(r'\sLINE \d', ' '.join(text.split()))[0]).rstrip('.')
         refuse(f'{name} cannot be read: {reason[:200]}', 'Is the file damaged, or of another format?')
 
-# %% ../nbs/12_tables.ipynb #database
+# %% ../nbs/12_tables.ipynb #quoted
 def quoted(
     name:str, # of a column or a table
 ) -> str: # for SQL
@@ -70,6 +70,7 @@ def counted(
 ) -> str: # such as '1 row', '2,000 rows'
     return f'{number:,} {one if number == 1 else many or one + "s"}'
 
+# %% ../nbs/12_tables.ipynb #table-class
 @dataclass
 class Table:
     "A view in a database. Its columns are called `c0`, `c1`, ... there, whatever the user calls them."
@@ -91,6 +92,7 @@ class Table:
         known = f'Did you mean {near[0]!r}?' if near else f'It has {", ".join(map(repr, self.columns[:20]))}'
         refuse(f'{self.source} has no column {column!r}', known)
 
+# %% ../nbs/12_tables.ipynb #database
 class Database(Patched):
     "A DuckDB database in a temporary folder, or in one that stays; use it by `with`."
     def __init__(self,
@@ -337,6 +339,7 @@ def _csv_rows(db, path, packed, layout):
     file = f"{_plain_path(db, copy or path, str(path))}, compression='{'none' if copy else packed}'"
     return _cells(file, layout.separator, '"', skip, layout.width)
 
+# %% ../nbs/12_tables.ipynb #blank-rows
 def _blank_rows(db, path, packed, layout):
     "The rows of a text in SQL whose columns are separated by blanks and tabs."
     place = _plain_path(db, path, str(path))
@@ -422,6 +425,7 @@ def _objects(values):
 
 def _text(value): return value.decode(errors='backslashreplace') if isinstance(value, bytes) else str(value)
 
+# %% ../nbs/12_tables.ipynb #memory-view
 def _columns_of(given, what):
     "Names and columns of a table in memory; of pandas with the index, if it has a name."
     kind = f'{type(given).__module__.split(".")[0]}.{type(given).__name__}'
@@ -497,6 +501,7 @@ def table(self:Database,
     types = [row[1] for row in self.rows(f'DESCRIBE FROM {view}')]
     return Table(view, name, _distinct(names), types, is_text, notes)
 
+# %% ../nbs/12_tables.ipynb #inner
 @patch
 def inner_table(self:Database,
     table:Table, # of one row, such as a JSON file that is one object
