@@ -390,6 +390,34 @@ class Labels:
     classes:list[str]=field(default_factory=list) # their names
     report:list[str]=field(default_factory=list) # lines for the user
 
+# %% ../nbs/14_columns.ipynb #labels-helpers
+def _missing_words(db, table, column):
+    "Words for a missing label in a column of texts; none if other words are there: these may be classes, too."
+    if table.type(column) != 'VARCHAR': return []
+    text = table.sql(column)
+    is_word = f"lower(trim({text})) IN {_MISSING} AND {text} <> ''"
+    is_number = f"TRY_CAST({text} AS DOUBLE) IS NOT NULL AND NOT regexp_matches({text}, '^-?0[0-9]')"  # 007 is a name
+    names, numbers = db.rows(f'''SELECT count(*) FILTER (NOT ({is_number})), count(*) FILTER ({is_number})
+        FROM {table.view} WHERE {text} <> '' AND NOT ({is_word})''')[0]
+    if names or not numbers: return []
+    return [word for word, in db.rows(f'SELECT DISTINCT {text} FROM {table.view} WHERE {is_word} ORDER BY 1')]
+
+def _check_labels(db, table, column, number, most):
+    "Raise a `ValueError` for a number that is too large for a label."
+    found = db.rows(f'SELECT {number} FROM {table.view} WHERE abs({number}) > {most} LIMIT 1')
+    if found: refuse(f'{table.source}: column {column!r} has the label {found[0][0]}', 'Correct it: that is too large')
+
+def _renumber_classes(db, table, names, known):
+    "Number the classes as an earlier graph does. Raises `ValueError` for one that it has not."
+    for name in names:
+        if name not in known:
+            refuse(f'{table.source}: {name!r} is none of the classes {some(known)}',
+                   'Leave such labels empty, or append it to classes')
+    cases = ' '.join(f'WHEN {code} THEN {known.index(name)}' for code, name in enumerate(names))
+    db.execute(f'UPDATE classes SET code = CASE code {cases} END')
+    return known
+
+# %% ../nbs/14_columns.ipynb #choose-labels
 def choose_labels(
     db:Database, # open
     table:Table, # of nodes
@@ -442,32 +470,6 @@ def choose_labels(
     odd = [name for name in names if str(name).lower() in _UNKNOWN]
     if odd: report.append(f'labels: {some(odd)} is taken for a class; if it is none, leave the field empty')
     return Labels('classes', f'CASE WHEN NOT {is_minus_one} THEN {rank}::VARCHAR END', names, report)
-
-def _missing_words(db, table, column):
-    "Words for a missing label in a column of texts; none if other words are there: these may be classes, too."
-    if table.type(column) != 'VARCHAR': return []
-    text = table.sql(column)
-    is_word = f"lower(trim({text})) IN {_MISSING} AND {text} <> ''"
-    is_number = f"TRY_CAST({text} AS DOUBLE) IS NOT NULL AND NOT regexp_matches({text}, '^-?0[0-9]')"  # 007 is a name
-    names, numbers = db.rows(f'''SELECT count(*) FILTER (NOT ({is_number})), count(*) FILTER ({is_number})
-        FROM {table.view} WHERE {text} <> '' AND NOT ({is_word})''')[0]
-    if names or not numbers: return []
-    return [word for word, in db.rows(f'SELECT DISTINCT {text} FROM {table.view} WHERE {is_word} ORDER BY 1')]
-
-def _check_labels(db, table, column, number, most):
-    "Raise a `ValueError` for a number that is too large for a label."
-    found = db.rows(f'SELECT {number} FROM {table.view} WHERE abs({number}) > {most} LIMIT 1')
-    if found: refuse(f'{table.source}: column {column!r} has the label {found[0][0]}', 'Correct it: that is too large')
-
-def _renumber_classes(db, table, names, known):
-    "Number the classes as an earlier graph does. Raises `ValueError` for one that it has not."
-    for name in names:
-        if name not in known:
-            refuse(f'{table.source}: {name!r} is none of the classes {some(known)}',
-                   'Leave such labels empty, or append it to classes')
-    cases = ' '.join(f'WHEN {code} THEN {known.index(name)}' for code, name in enumerate(names))
-    db.execute(f'UPDATE classes SET code = CASE code {cases} END')
-    return known
 
 # %% ../nbs/14_columns.ipynb #split
 _PARTS = dict(train=0, training=0, val=1, valid=1, validation=1, dev=1, test=2, testing=2)
