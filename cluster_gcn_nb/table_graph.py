@@ -76,6 +76,7 @@ def open_tables(self:TableGraph, edges:Any, nodes:Any):
     for column in (self.src, self.dst): check_ids(self.db, self.edges, column)
     if self.nodes: check_ids(self.db, self.nodes, self.id_name)
 
+# %% ../nbs/15_table_graph.ipynb #open-object
 @patch
 def open_object(self:TableGraph):
     "Take the tables out of an object with nodes and links."
@@ -88,6 +89,7 @@ def open_object(self:TableGraph):
     is_directed = self.db.value(f'SELECT {whole.sql("directed")} FROM {whole.view}')
     if is_directed is False: self.columns = replace(self.columns, directed=False)
 
+# %% ../nbs/15_table_graph.ipynb #choose-columns
 @patch
 def choose_columns(self:TableGraph):
     "The columns of the ends and of the ids."
@@ -98,6 +100,7 @@ def choose_columns(self:TableGraph):
     chosen = self.nodes and (c.id or choose_id(self.db, self.nodes, (self.src, self.dst)))
     self.id_name = chosen or 'node'
 
+# %% ../nbs/15_table_graph.ipynb #first-line
 @patch
 def starts_with_header(self:TableGraph):
     "Was a line of names read as a row? It names two unknown nodes: as an edge, it would be dropped."
@@ -149,6 +152,7 @@ def number_nodes(self:TableGraph):
     where = f'ids in column {self.id_name!r} (option id)' if self.nodes else 'named by the edges'
     self.report.append(f'nodes: {self.num_nodes:,}, {where}, {numbered}')
 
+# %% ../nbs/15_table_graph.ipynb #arrays
 @patch
 def check_arrays(self:TableGraph):
     "Have the arrays a row for each row of the nodes' table?"
@@ -171,6 +175,7 @@ def _check_features(x):
                 refuse(f'x is NaN or too large in row {row}, counted from 0', 'Replace such numbers')
             bar.update(len(some))
 
+# %% ../nbs/15_table_graph.ipynb #integers
 @patch
 def are_integers(self:TableGraph):
     "Are all ids written as integers are, in a text, or in columns of integers of which some are large?"
@@ -187,6 +192,7 @@ def nodes_of_edges(self:TableGraph):
     self.db.execute(f'CREATE TABLE named AS SELECT id, 0 AS row FROM ({ends}) WHERE id IS NOT NULL')
     return kind
 
+# %% ../nbs/15_table_graph.ipynb #rows
 @patch
 def nodes_of_table(self:TableGraph):
     "Likewise, from the table of nodes. Raises `ValueError` if two rows say different things of one node."
@@ -304,6 +310,7 @@ def count_linked(self:TableGraph):
         for ends in piece.values(): linked[ends] = True
     return int(linked.sum())
 
+# %% ../nbs/15_table_graph.ipynb #unknown-ends
 @patch
 def unknown_ends(self:TableGraph, numbers:Any, joins:Any):
     "The first ends of edges that are no nodes."
@@ -417,6 +424,7 @@ def edge_pieces(self:TableGraph,
         if self.weight: one['edge_weight'] = np.resize(found['weight'].astype(np.float32), ends.shape[1])
         yield one
 
+# %% ../nbs/15_table_graph.ipynb #labels-out
 @patch
 def labels(self:TableGraph,
     start:int=0, # number of the first node
@@ -434,6 +442,7 @@ def labels(self:TableGraph,
     part = np.ma.filled(found['part'], -1)
     return labels | {mask: part == i for i, mask in enumerate(MASKS)}
 
+# %% ../nbs/15_table_graph.ipynb #node-pieces
 @patch
 def node_pieces(self:TableGraph,
     piece:int=2**16, # nodes to read at once
@@ -503,6 +512,7 @@ def _check_raw(graph, name):
     if not (graph.edges['source'] != graph.edges['target']).any():
         refuse(f'{name} has no edge between two nodes', 'Is it complete? A graph needs an edge')
 
+# %% ../nbs/15_table_graph.ipynb #raw-read
 def read_tables(
     db:Database, # open
     graph:Any, # a table of edges, or a RawGraph
