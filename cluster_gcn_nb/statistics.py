@@ -92,6 +92,7 @@ def goes_both_ways(
     src, dst = edge_index.astype(np.int64)
     return bool((np.sort(src * num_nodes + dst) == np.sort(dst * num_nodes + src)).all())
 
+# %% ../nbs/17_statistics.ipynb #array-stats-all
 def array_stats(
     edge_index:np.ndarray, # [2, num_edges] integers
     num_nodes:int, # of the graph
