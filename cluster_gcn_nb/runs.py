@@ -165,6 +165,7 @@ def _write_run(out, config, model, history, write):
     weights = {k: v.cpu().numpy() for k, v in model.state_dict().items()}
     fig, ax = plt.subplots(figsize=(6, 3.6), layout='constrained')
     plots.plot_history(history, ax)
+    plt.close(fig)                                          # it can be saved nevertheless, and no error leaves it open
     with all_or_nothing():
         with atomic_write(out/'curves.png') as tmp: fig.savefig(tmp, format='png', dpi=150)
         history.save(out/'history.json')
@@ -172,7 +173,6 @@ def _write_run(out, config, model, history, write):
         save_config(out, config)
         with atomic_write(out/'model.npz') as tmp, open(tmp, 'wb') as f:
             np.savez(f, config=json.dumps(config), **weights)
-    plt.close(fig)
 
 def _of_nodes(model, data, config, layers):
     "What was learnt of the labels of nodes; a function that writes the predictions."
@@ -526,7 +526,7 @@ def write_report(
     for name, (caption, draw) in pictures.items():
         fig, ax = plt.subplots(figsize=(5, 4), layout='constrained')
         draw(ax)
-        with atomic_write(out/name) as tmp: fig.savefig(tmp, format='png', dpi=130)
         plt.close(fig)
+        with atomic_write(out/name) as tmp: fig.savefig(tmp, format='png', dpi=130)
         lines += [f'![{caption}]({name})', '']
     with atomic_write(out/'report.md') as tmp: tmp.write_text('\n'.join(lines), encoding='utf-8')
