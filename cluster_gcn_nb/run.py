@@ -113,7 +113,7 @@ def learning_rates(
 
 # %% ../nbs/70_run.ipynb #settings
 @dataclass
-class Settings:
+class Settings(Patched):
     "The arguments of `fit` that are no model, no batches and no graph."
     epochs:int=50
     lr:float=.01
@@ -160,20 +160,23 @@ class Settings:
         for f in self.callbacks:
             if not callable(f): raise TypeError(f'callbacks should be functions, not {f!r}')
 
-    def adam(self, model:nn.Module) -> torch.optim.Optimizer:
-        "The optimiser: the one that was given, or Adam."
-        if self.optimizer is not None: return self.optimizer
-        return torch.optim.Adam(model.parameters(), fused=True, lr=self.lr, weight_decay=self.weight_decay)
-
-    def shared(self) -> dict:
-        "What all ranks must have the same, besides the recipe."
-        names = 'epochs', 'eval_every', 'patience', 'restore_best', 'checkpoint_every', 'memory'
-        found = {name: getattr(self, name) for name in names}
-        return found | dict(checkpoint=self.checkpoint is not None, resume=bool(self.resume))
-
 def _check_rate(name, value):
     number = isinstance(value, (int, float, np.number, Tensor))
     if not number or not 0 <= value < math.inf: raise ValueError(f'{name}={value!r} should be a number from 0')
+
+# %% ../nbs/70_run.ipynb #optimizer
+@patch
+def adam(self:Settings, model:nn.Module) -> torch.optim.Optimizer:
+    "The optimiser: the one that was given, or Adam."
+    if self.optimizer is not None: return self.optimizer
+    return torch.optim.Adam(model.parameters(), fused=True, lr=self.lr, weight_decay=self.weight_decay)
+
+@patch
+def shared(self:Settings) -> dict:
+    "What all ranks must have the same, besides the recipe."
+    names = 'epochs', 'eval_every', 'patience', 'restore_best', 'checkpoint_every', 'memory'
+    found = {name: getattr(self, name) for name in names}
+    return found | dict(checkpoint=self.checkpoint is not None, resume=bool(self.resume))
 
 # %% ../nbs/70_run.ipynb #recipe
 def length_of(
@@ -474,6 +477,7 @@ def check_state(self:Run, state:dict, name:str|Path):
         problem = f'{name} is of a run with {key}={theirs!r}, this one has {key}={mine!r}'
         refuse(problem, 'Give the same, or a new checkpoint')
 
+# %% ../nbs/70_run.ipynb #load-state
 @patch
 def load_state(self:Run, state:dict, name:str|Path):
     "Go on from what a checkpoint holds."
