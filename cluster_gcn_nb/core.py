@@ -278,6 +278,7 @@ def _in_work(folder, stages):
         refuse(f'{folder} is not only of this package', 'Move it away, or name another path', FileExistsError)
     return found.get('made_from')
 
+# %% ../nbs/00_core.ipynb #work-folder
 @contextmanager
 def work_folder(
     path:str|Path, # of what is made; the work folder lies beside it, with `.work` behind its name
