@@ -14,9 +14,10 @@ from contextlib import suppress
 from typing import Any
 import numpy as np
 import torch
+from fastcore.basics import patch
 from torch_geometric.data import Data
 from .batching import Clusters, move_batch
-from .core import html_table, refuse
+from .core import Patched, html_table, refuse
 from .device import pick_device
 from .resident import ResidentGraph
 
@@ -55,6 +56,7 @@ def _to_gpu(batch, device):
         del out.sparse_x
     return out
 
+# %% ../nbs/37_loader.ipynb #prefetched
 def _keep_until(batch, stream):
     "The memory of the batch is not used again before `stream` is done with it."
     def record(tensor):
@@ -87,145 +89,7 @@ def moved_ahead(
     "Batches on a device; on a GPU, each one is moved while the one before is in use."
     return _prefetched(batches, device) if device.type == 'cuda' else map(with_train_nodes, batches)
 
-# %% ../nbs/37_loader.ipynb #loader
-class ClusterLoader(torch.utils.data.DataLoader):
-    "Batches of clusters with the links between them put back. Interface of `torch_geometric.loader.ClusterLoader`."
-    def __init__(self,
-        cluster_data:Clusters, # ClusterData or ClusterStore; of the latter, batches are read one ahead
-        keep_batches:bool=False, # keep all batches in memory? Only where they are the same each epoch; not with workers
-        device:str|torch.device|None=None, # where batches are wanted, such as 'cuda': see pick_device; None: on the CPU
-        resident:bool=True, # with `device`: move the whole graph there, and cut batches there? False: move each batch
-        pad:bool|int=False, # with a resident graph: fill up all batches to one size? See ResidentGraph
-        **kwargs, # of `torch.utils.data.DataLoader`: `batch_size` (clusters in a batch), `shuffle`, `drop_last`, ...
-    ):
-        if not (hasattr(cluster_data, 'reads_ahead') and callable(getattr(cluster_data, 'batch', None))):
-            refuse(f'the clusters should be a ClusterData or a ClusterStore, not a {type(cluster_data).__name__}',
-                   'ClusterData(data, num_parts) cuts a graph into them', TypeError)
-        if keep_batches: _check_same_each_epoch(**kwargs)
-        if device is not None and resident: _check_made_here(**kwargs)
-        elif pad: refuse(f'pad={pad} is for a graph on a device', "Give device='cuda', and not resident=False")
-        self.cluster_data = cluster_data
-        self.options = kwargs
-        self.kept:dict|None = {} if keep_batches else None       # batches by their clusters and form
-        numbers:Any = range(len(cluster_data))
-        super().__init__(numbers, collate_fn=cluster_data.batch, **kwargs)
-        self.names_clusters = False                              # do batches know their clusters? See with_clusters
-        self.device:torch.device|None = None
-        self.graph:Any = cluster_data                            # which makes the batches
-        if device is not None: self._set_device(pick_device(str(device)))
-        if self.device is not None and resident:
-            self.graph = ResidentGraph(cluster_data, self.device, pad, _room_for(self) if pad else 1)
-        self._make_batches()
-
-    def batch_rows(self) -> list: # of `(name, formatted value)`
-        "What matters of the batches, as far as it is known before they are drawn."
-        found, count, data = [], _clusters_in_batch(self), self.cluster_data
-        with suppress(TypeError): found.append(('batches per epoch', f'{len(self):,}'))
-        if count: found.append(('clusters in a batch', f'{count:,}'))
-        if count: found.append(('nodes in a batch', f'about {data.num_nodes * count / data.num_parts:,.0f}'))
-        own = self.options.get('sampler') or self.options.get('batch_sampler')
-        same = 'shuffled' if self.options.get('shuffle') else 'the same in each epoch'
-        return [*found, ('order', f'by {type(own).__name__}' if own else same)]
-
-    def rows(self) -> list: return [*self.cluster_data.rows(), *self.batch_rows()] # of `(name, formatted value)`
-
-    def __repr__(self):
-        batches = ', '.join(f'{key} {text}' for key, text in self.batch_rows())
-        return f'{type(self).__name__}: {batches}\n{self.cluster_data!r}'
-    def _repr_html_(self): return html_table(self.rows(), caption=type(self).__name__)
-
-    def _set_device(self, device):
-        self._check_names('train_nodes', 'clusters')
-        self.device = device
-
-    def _check_names(self, *names):
-        taken = [name for name in names if name in self.cluster_data.levels]
-        if taken: refuse(f'the graph has a field {taken[0]}, and batches have their own', 'Rename it')
-
-    def with_clusters(self): # ClusterLoader
-        "The same loader, with batches that hold the numbers of their clusters, ascending, as `clusters`."
-        self._check_names('clusters')
-        out = copy.copy(self)
-        out._iterator, out.names_clusters = None, True
-        return out._make_batches(**self.form)
-
-    def moved_to(self,
-        device:torch.device,
-    ): # ClusterLoader
-        "The same loader, with batches that are made on the CPU and moved."
-        out = copy.copy(self)
-        out._iterator = None
-        out._set_device(device)
-        return out._make_batches(**self.form)
-
-    def for_model(self,
-        model:Any, # which says with `takes_adj_t` and `takes_sparse_x` what it takes
-    ): # ClusterLoader
-        "The same loader, its sampler included, with batches that hold what this model takes."
-        out = copy.copy(self)
-        out._iterator = None                                     # of workers that make other batches
-        form = {name: bool(getattr(model, f'takes_{name}', False)) for name in ('adj_t', 'sparse_x')}
-        return out._make_batches(**form)
-
-    def with_split(self,
-        split:int|None, # from 0; None: the only one
-    ): # ClusterLoader
-        "The same loader, its sampler included, with batches of one of the graph's splits: see Clusters.with_split."
-        clusters = self.cluster_data.with_split(split)
-        if clusters is self.cluster_data: return self
-        out = copy.copy(self)
-        out._iterator = None
-        out.graph = clusters if self.graph is self.cluster_data else self.graph.with_split(split)
-        out.cluster_data = clusters
-        if self.kept is not None: out.kept = {}
-        return out._make_batches(**self.form)
-
-    def made_by(self,
-        make:Callable, # cluster numbers -> batch on the CPU
-    ): # ClusterLoader
-        "The same loader with batches that another function makes."
-        out = copy.copy(self)
-        out._iterator, out.graph = None, self.cluster_data
-        return out._make_by(make)
-
-    def _make_batches(self, **form): # arguments of Clusters.batch
-        self.form = form
-        return self._make_by(functools.partial(self.graph.batch, **form) if self.kept is None else self._keep)
-
-    def _make_by(self, make):
-        is_moved = self.device is not None and self.graph is self.cluster_data
-        named = is_moved or self.names_clusters
-        self.collate_fn = functools.partial(_with_clusters, make) if named else make
-        return self
-
-    def __iter__(self):
-        samplers = [sampler for sampler in (self.sampler, self.batch_sampler) if sampler is not None]
-        own = 'torch.utils.data', 'cluster_gcn_nb'              # others may draw random numbers at any time
-        known = all(type(sampler).__module__.startswith(own) for sampler in samplers)
-        busy = self.num_workers or self.kept is not None                     # workers are ahead anyway
-        batches = super().__iter__()
-        if self.graph.reads_ahead and known and not busy: batches = _ahead(batches)
-        if self.device is None or self.graph is not self.cluster_data: return batches
-        return moved_ahead(batches, self.device)
-
-    def dealt_by(self, batch_sampler:torch.utils.data.Sampler):
-        "The same loader with the batches of another sampler; it takes nothing from PyTorch's random numbers."
-        replaced = 'batch_size', 'shuffle', 'sampler', 'batch_sampler', 'drop_last', 'generator'
-        options = {key: value for key, value in self.options.items() if key not in replaced}
-        out = type(self)(self.cluster_data, batch_sampler=batch_sampler, generator=torch.Generator(), **options)
-        out.device, out.graph, out.names_clusters = self.device, self.graph, self.names_clusters
-        if self.kept is not None: out.kept = {}
-        return out._make_batches(**self.form)
-
-    def _keep(self, clusters):
-        "A copy of the kept batch of these clusters; its tensors are shared."
-        assert self.kept is not None                # or this would not be called
-        key = tuple(sorted(clusters)), tuple(self.form.items())
-        if key not in self.kept:
-            self.kept[key] = batch = self.graph.batch(clusters, **self.form)
-            if 'adj_t' in batch: batch.adj_t.is_fixed = True
-        return copy.copy(self.kept[key])
-
+# %% ../nbs/37_loader.ipynb #checks
 def _with_clusters(make, chosen):
     "A batch that knows its clusters, as those of a ResidentGraph do."
     out = copy.copy(make(chosen))
@@ -263,3 +127,157 @@ def _room_for(loader):
         refuse(f'pad= needs to know how many clusters a batch has, and {name} has no batch_size',
                'Let the sampler have this attribute, or leave out pad=')
     return found
+
+# %% ../nbs/37_loader.ipynb #loader
+class ClusterLoader(torch.utils.data.DataLoader, Patched):
+    "Batches of clusters with the links between them put back. Interface of `torch_geometric.loader.ClusterLoader`."
+    def __init__(self,
+        cluster_data:Clusters, # ClusterData or ClusterStore; of the latter, batches are read one ahead
+        keep_batches:bool=False, # keep all batches in memory? Only where they are the same each epoch; not with workers
+        device:str|torch.device|None=None, # where batches are wanted, such as 'cuda': see pick_device; None: on the CPU
+        resident:bool=True, # with `device`: move the whole graph there, and cut batches there? False: move each batch
+        pad:bool|int=False, # with a resident graph: fill up all batches to one size? See ResidentGraph
+        **kwargs, # of `torch.utils.data.DataLoader`: `batch_size` (clusters in a batch), `shuffle`, `drop_last`, ...
+    ):
+        if not (hasattr(cluster_data, 'reads_ahead') and callable(getattr(cluster_data, 'batch', None))):
+            refuse(f'the clusters should be a ClusterData or a ClusterStore, not a {type(cluster_data).__name__}',
+                   'ClusterData(data, num_parts) cuts a graph into them', TypeError)
+        if keep_batches: _check_same_each_epoch(**kwargs)
+        if device is not None and resident: _check_made_here(**kwargs)
+        elif pad: refuse(f'pad={pad} is for a graph on a device', "Give device='cuda', and not resident=False")
+        self.cluster_data = cluster_data
+        self.options = kwargs
+        self.kept:dict|None = {} if keep_batches else None       # batches by their clusters and form
+        numbers:Any = range(len(cluster_data))
+        super().__init__(numbers, collate_fn=cluster_data.batch, **kwargs)
+        self.names_clusters = False                              # do batches know their clusters? See with_clusters
+        self.device:torch.device|None = None
+        self.graph:Any = cluster_data                            # which makes the batches
+        if device is not None: self._set_device(pick_device(str(device)))
+        if self.device is not None and resident:
+            self.graph = ResidentGraph(cluster_data, self.device, pad, _room_for(self) if pad else 1)
+        self._make_batches()
+
+    def __repr__(self):
+        batches = ', '.join(f'{key} {text}' for key, text in self.batch_rows())
+        return f'{type(self).__name__}: {batches}\n{self.cluster_data!r}'
+    def _repr_html_(self): return html_table(self.rows(), caption=type(self).__name__)
+
+    def _make_batches(self, **form): # arguments of Clusters.batch
+        self.form = form
+        return self._make_by(functools.partial(self.graph.batch, **form) if self.kept is None else self._keep)
+
+    def _make_by(self, make):
+        is_moved = self.device is not None and self.graph is self.cluster_data
+        named = is_moved or self.names_clusters
+        self.collate_fn = functools.partial(_with_clusters, make) if named else make
+        return self
+
+    def __iter__(self):
+        samplers = [sampler for sampler in (self.sampler, self.batch_sampler) if sampler is not None]
+        own = 'torch.utils.data', 'cluster_gcn_nb'              # others may draw random numbers at any time
+        known = all(type(sampler).__module__.startswith(own) for sampler in samplers)
+        busy = self.num_workers or self.kept is not None                     # workers are ahead anyway
+        batches = super().__iter__()
+        if self.graph.reads_ahead and known and not busy: batches = _ahead(batches)
+        if self.device is None or self.graph is not self.cluster_data: return batches
+        return moved_ahead(batches, self.device)
+
+# %% ../nbs/37_loader.ipynb #rows
+@patch
+def batch_rows(self:ClusterLoader) -> list: # of `(name, formatted value)`
+    "What matters of the batches, as far as it is known before they are drawn."
+    found, count, data = [], _clusters_in_batch(self), self.cluster_data
+    with suppress(TypeError): found.append(('batches per epoch', f'{len(self):,}'))
+    if count: found.append(('clusters in a batch', f'{count:,}'))
+    if count: found.append(('nodes in a batch', f'about {data.num_nodes * count / data.num_parts:,.0f}'))
+    own = self.options.get('sampler') or self.options.get('batch_sampler')
+    same = 'shuffled' if self.options.get('shuffle') else 'the same in each epoch'
+    return [*found, ('order', f'by {type(own).__name__}' if own else same)]
+
+@patch
+def rows(self:ClusterLoader) -> list: # of `(name, formatted value)`
+    return [*self.cluster_data.rows(), *self.batch_rows()]
+
+# %% ../nbs/37_loader.ipynb #form
+@patch
+def _set_device(self:ClusterLoader, device):
+    self._check_names('train_nodes', 'clusters')
+    self.device = device
+
+@patch
+def _check_names(self:ClusterLoader, *names):
+    taken = [name for name in names if name in self.cluster_data.levels]
+    if taken: refuse(f'the graph has a field {taken[0]}, and batches have their own', 'Rename it')
+
+@patch
+def with_clusters(self:ClusterLoader): # ClusterLoader
+    "The same loader, with batches that hold the numbers of their clusters, ascending, as `clusters`."
+    self._check_names('clusters')
+    out = copy.copy(self)
+    out._iterator, out.names_clusters = None, True
+    return out._make_batches(**self.form)
+
+@patch
+def moved_to(self:ClusterLoader,
+    device:torch.device,
+): # ClusterLoader
+    "The same loader, with batches that are made on the CPU and moved."
+    out = copy.copy(self)
+    out._iterator = None
+    out._set_device(device)
+    return out._make_batches(**self.form)
+
+@patch
+def for_model(self:ClusterLoader,
+    model:Any, # which says with `takes_adj_t` and `takes_sparse_x` what it takes
+): # ClusterLoader
+    "The same loader, its sampler included, with batches that hold what this model takes."
+    out = copy.copy(self)
+    out._iterator = None                                     # of workers that make other batches
+    form = {name: bool(getattr(model, f'takes_{name}', False)) for name in ('adj_t', 'sparse_x')}
+    return out._make_batches(**form)
+
+@patch
+def with_split(self:ClusterLoader,
+    split:int|None, # from 0; None: the only one
+): # ClusterLoader
+    "The same loader, its sampler included, with batches of one of the graph's splits: see Clusters.with_split."
+    clusters = self.cluster_data.with_split(split)
+    if clusters is self.cluster_data: return self
+    out = copy.copy(self)
+    out._iterator = None
+    out.graph = clusters if self.graph is self.cluster_data else self.graph.with_split(split)
+    out.cluster_data = clusters
+    if self.kept is not None: out.kept = {}
+    return out._make_batches(**self.form)
+
+@patch
+def made_by(self:ClusterLoader,
+    make:Callable, # cluster numbers -> batch on the CPU
+): # ClusterLoader
+    "The same loader with batches that another function makes."
+    out = copy.copy(self)
+    out._iterator, out.graph = None, self.cluster_data
+    return out._make_by(make)
+
+# %% ../nbs/37_loader.ipynb #keep
+@patch
+def dealt_by(self:ClusterLoader, batch_sampler:torch.utils.data.Sampler):
+    "The same loader with the batches of another sampler; it takes nothing from PyTorch's random numbers."
+    replaced = 'batch_size', 'shuffle', 'sampler', 'batch_sampler', 'drop_last', 'generator'
+    options = {key: value for key, value in self.options.items() if key not in replaced}
+    out = type(self)(self.cluster_data, batch_sampler=batch_sampler, generator=torch.Generator(), **options)
+    out.device, out.graph, out.names_clusters = self.device, self.graph, self.names_clusters
+    if self.kept is not None: out.kept = {}
+    return out._make_batches(**self.form)
+
+@patch
+def _keep(self:ClusterLoader, clusters):
+    "A copy of the kept batch of these clusters; its tensors are shared."
+    assert self.kept is not None                # or this would not be called
+    key = tuple(sorted(clusters)), tuple(self.form.items())
+    if key not in self.kept:
+        self.kept[key] = batch = self.graph.batch(clusters, **self.form)
+        if 'adj_t' in batch: batch.adj_t.is_fixed = True
+    return copy.copy(self.kept[key])
