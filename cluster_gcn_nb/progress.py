@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
+from fastcore.basics import patch
 from fastcore.imports import in_jupyter
 from tqdm import tqdm
-from .core import refuse
+from .core import Patched, refuse
 
 # %% ../nbs/03_progress.ipynb #words
 def shown_duration(
@@ -94,7 +95,7 @@ class _Job:
 _jobs = [_Job()]                                        # the last one is the present one
 
 # %% ../nbs/03_progress.ipynb #bar
-class ProgressBar:
+class ProgressBar(Patched):
     "How far a step is; in a `with` block."
     def __init__(self,
         desc:str, # what is done
@@ -136,21 +137,6 @@ class ProgressBar:
         if self.drawn is not None: self.drawn.update(count)
         _jobs[-1].tick()
 
-    def skip(self, count:int): # were done by an earlier process
-        self.skipped += count
-        self.n += count
-        if self.drawn is not None:
-            self.drawn.initial += count
-            self.drawn.update(count)
-
-    def expect(self, total:int|None): # to be done in all, as is known now
-        self.total = total
-        if self.drawn is not None: self.drawn.total = total
-
-    def show(self, **scores:str): # by name: the last ones, as texts
-        self.scores = scores
-        if self.drawn is not None: self.drawn.set_postfix(scores, refresh=False)
-
     def left(self) -> float|None: # seconds, at the speed so far; None: unknown
         done = self.n - self.skipped
         if self.total is None or not 0 < done or self.n > self.total: return None
@@ -162,12 +148,32 @@ class ProgressBar:
                      seconds=round(_clock() - self.began, 1), seconds_left=left if left is None else round(left, 1))
         return about | (dict(scores=self.scores) if self.scores else {})
 
-    def __str__(self):
-        after, left = f'after {shown_duration(_clock() - self.began)}', self.left()
-        if not self.unit: return f'{self.desc}: {after}'
-        parts = [f'{self.desc}: {shown_amount(self.n, self.total, self.unit)} {after}']
-        if left is not None: parts.append(f'about {shown_duration(left)} left')
-        return ', '.join([*parts, *(f'{name} {score}' for name, score in self.scores.items())])
+# %% ../nbs/03_progress.ipynb #counts
+@patch
+def skip(self:ProgressBar, count:int): # were done by an earlier process
+    self.skipped += count
+    self.n += count
+    if self.drawn is not None:
+        self.drawn.initial += count
+        self.drawn.update(count)
+
+@patch
+def expect(self:ProgressBar, total:int|None): # to be done in all, as is known now
+    self.total = total
+    if self.drawn is not None: self.drawn.total = total
+
+@patch
+def show(self:ProgressBar, **scores:str): # by name: the last ones, as texts
+    self.scores = scores
+    if self.drawn is not None: self.drawn.set_postfix(scores, refresh=False)
+
+@patch
+def __str__(self:ProgressBar):
+    after, left = f'after {shown_duration(_clock() - self.began)}', self.left()
+    if not self.unit: return f'{self.desc}: {after}'
+    parts = [f'{self.desc}: {shown_amount(self.n, self.total, self.unit)} {after}']
+    if left is not None: parts.append(f'about {shown_duration(left)} left')
+    return ', '.join([*parts, *(f'{name} {score}' for name, score in self.scores.items())])
 
 # %% ../nbs/03_progress.ipynb #ticking
 @contextmanager
