@@ -117,37 +117,6 @@ class StoreWriter(Patched):
         self.part = np.empty(0, np.int32)                       # cluster of each place in the new order
         self.position = np.empty(0, np.int32)                   # place of each node
 
-    def store(self,
-        data:Data|GraphStream, # the graph
-        partition:Partition|Tensor|np.ndarray|list|None, # or the cluster of each node [num_nodes]
-    ) -> dict: # what `store.json` says
-        "Write all files."
-        stream, odd = data, {}
-        if not isinstance(data, GraphStream):
-            data = as_graph(data, needs=['edge_index'])
-            taken = _take_apart(data, self.piece, self.stored)
-            stream, odd, self.columns = taken.stream, taken.odd, taken.columns
-        elif reserved := {'edge_index', 'num_nodes', 'adj_t'} & set(stream.checked().others):
-            raise ValueError(f'others cannot hold {sorted(reserved)}')
-        given = self.order(partition, stream.num_nodes)
-        edges = self.edges(stream.edge_pieces(self.piece), 'edge' in odd.values())
-        if not edges['is_undirected']: self.transposed(edges['num_edges'], 'edge_weight' in edges['names'])
-        nodes = self.nodes(stream.node_pieces())
-        if callable(stream.nodes) and not nodes:
-            refuse('nodes gave no piece', 'Does the function make a new iterator each time?')
-        _check_several([*nodes, *edges['names'], *odd, *stream.others])
-        about = {key: dict(level='node') | found for key, found in nodes.items()}
-        about |= {key: dict(level='edge') | self.columns['edge', key].about for key in edges['names']}
-        for key, level in odd.items(): about[key] = dict(level=level) | self.odd(key, level, data[key])
-        for key, value in stream.others.items(): about[key] = dict(level='graph') | self.other(key, value)
-        order = list(data.stores[0].keys()) if isinstance(data, Data) else list(about)
-        return dict(
-            num_nodes=stream.num_nodes, num_edges=edges['num_edges'], num_parts=given.num_parts,
-            edge_cut=edges['cut'] / max(edges['num_edges'], 1), method=str(given.method),
-            seed=None if given.seed is None else int(given.seed), is_undirected=edges['is_undirected'],
-            sparse_format='csc' if self.by_target else 'csr',
-            attributes={key: about[key] for key in order if key in about}, files=self.files)
-
     def open(self, name:str, dtype:DTypeLike, shape:tuple) -> ArrayWriter:
         return ArrayWriter(self.folder/f'{name}.npy', dtype, shape)
 
@@ -164,11 +133,6 @@ class StoreWriter(Patched):
 
     def bar(self, what:str, total:int|None, unit:str) -> ProgressBar:
         return ProgressBar(what, total, unit, leave=False, progress=self.progress)
-
-def _check_several(names):
-    for key in names:
-        if names.count(key) > 1:
-            raise ValueError(f'there are several attributes {key!r}: of nodes, of edges or of the whole graph')
 
 # %% ../nbs/32_store_write.ipynb #scribe-order
 @patch
@@ -400,6 +364,44 @@ def other(self:StoreWriter, key:str, value:Any) -> dict:
         raise ValueError(f'the field {key!r} ({type(value).__name__}) cannot be kept in a store: '
                          'delete it, or make it a tensor, a text, a number, or a list of those')
     return dict(kind='plain', value=value)
+
+# %% ../nbs/32_store_write.ipynb #store
+@patch
+def store(self:StoreWriter,
+    data:Data|GraphStream, # the graph
+    partition:Partition|Tensor|np.ndarray|list|None, # or the cluster of each node [num_nodes]
+) -> dict: # what `store.json` says
+    "Write all files."
+    stream, odd = data, {}
+    if not isinstance(data, GraphStream):
+        data = as_graph(data, needs=['edge_index'])
+        taken = _take_apart(data, self.piece, self.stored)
+        stream, odd, self.columns = taken.stream, taken.odd, taken.columns
+    elif reserved := {'edge_index', 'num_nodes', 'adj_t'} & set(stream.checked().others):
+        raise ValueError(f'others cannot hold {sorted(reserved)}')
+    given = self.order(partition, stream.num_nodes)
+    edges = self.edges(stream.edge_pieces(self.piece), 'edge' in odd.values())
+    if not edges['is_undirected']: self.transposed(edges['num_edges'], 'edge_weight' in edges['names'])
+    nodes = self.nodes(stream.node_pieces())
+    if callable(stream.nodes) and not nodes:
+        refuse('nodes gave no piece', 'Does the function make a new iterator each time?')
+    _check_several([*nodes, *edges['names'], *odd, *stream.others])
+    about = {key: dict(level='node') | found for key, found in nodes.items()}
+    about |= {key: dict(level='edge') | self.columns['edge', key].about for key in edges['names']}
+    for key, level in odd.items(): about[key] = dict(level=level) | self.odd(key, level, data[key])
+    for key, value in stream.others.items(): about[key] = dict(level='graph') | self.other(key, value)
+    order = list(data.stores[0].keys()) if isinstance(data, Data) else list(about)
+    return dict(
+        num_nodes=stream.num_nodes, num_edges=edges['num_edges'], num_parts=given.num_parts,
+        edge_cut=edges['cut'] / max(edges['num_edges'], 1), method=str(given.method),
+        seed=None if given.seed is None else int(given.seed), is_undirected=edges['is_undirected'],
+        sparse_format='csc' if self.by_target else 'csr',
+        attributes={key: about[key] for key in order if key in about}, files=self.files)
+
+def _check_several(names):
+    for key in names:
+        if names.count(key) > 1:
+            raise ValueError(f'there are several attributes {key!r}: of nodes, of edges or of the whole graph')
 
 # %% ../nbs/32_store_write.ipynb #store-write
 STORED_AS = 'float32', 'float16', 'bfloat16'        # number formats of features on disk
