@@ -288,7 +288,9 @@ def spmm_add(
     else: out += spmm(matrix, x)
 
 # %% ../nbs/11_sparse.ipynb #operators
-@torch.library.custom_op('cluster_gcn_nb::transpose', mutates_args=(),
+_SPACE = __name__.replace('.', '_')
+
+@torch.library.custom_op(f'{_SPACE}::transpose', mutates_args=(),
                          schema='(Tensor indptr, Tensor cols, Tensor values) -> (Tensor, Tensor, Tensor)')
 def transpose_op(
     indptr:Tensor, cols:Tensor, values:Tensor, # of an [n, n] matrix in CSR: [n + 1], [num_entries], [num_entries]
@@ -301,7 +303,7 @@ def transpose_op(
 def _transpose_shapes(indptr, cols, values):
     return torch.empty_like(indptr), torch.empty_like(cols), torch.empty_like(values)
 
-@torch.library.custom_op('cluster_gcn_nb::spmm', mutates_args=(),
+@torch.library.custom_op(f'{_SPACE}::spmm', mutates_args=(),
                          schema='(Tensor indptr, Tensor cols, Tensor values, Tensor? back_indptr, Tensor? back_cols, '
                                 'Tensor? back_values, Tensor x) -> Tensor')
 def spmm_op(
