@@ -282,7 +282,8 @@ def steps_of(
     if isinstance(model, BasicGNN) and not hasattr(model, 'jk'): return _basic_steps(model)
     why = ' (jumping knowledge needs all layers at once)' if isinstance(model, BasicGNN) else ''
     refuse(f'{type(model).__name__} is not known to be a sequence of convolutions{why}',
-           'Give it inference_steps(), which returns [conv_step(...), ...], or compute at once: step.predict_logits')
+           'Give it inference_steps(), which returns [conv_step(...), ...], '
+           'or compute at once: predict_logits of cluster_gcn_nb.step')
 
 def _basic_steps(model):
     "One of PyG's ready-made models as steps."

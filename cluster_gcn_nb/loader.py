@@ -6,7 +6,7 @@
 __all__ = ['with_train_nodes', 'moved_ahead', 'ClusterLoader']
 
 # %% ../nbs/37_loader.ipynb #imports
-import copy, functools
+import copy, difflib, functools, inspect
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -96,6 +96,17 @@ def _with_clusters(make, chosen):
     out.clusters = np.unique(chosen).tolist()
     return out
 
+def _check_options(options):
+    "Refuse what a DataLoader does not know, and what is done here."
+    known = set(inspect.signature(torch.utils.data.DataLoader.__init__).parameters) - {'self', 'dataset', 'collate_fn'}
+    for name in options:
+        if name == 'collate_fn':
+            problem = 'collate_fn is what makes the batches of clusters'
+            refuse(problem, 'Change a batch in the loop over them', TypeError)
+        close = difflib.get_close_matches(name, known, 1)
+        advice = f'Did you mean {close[0]}?' if close else 'See torch.utils.data.DataLoader'
+        if name not in known: refuse(f'ClusterLoader has no option {name}', advice, TypeError)
+
 def _check_same_each_epoch(batch_size=1, shuffle=False, num_workers=0, sampler=None, batch_sampler=None, **_):
     "Raise a `ValueError` unless a loader with these options deals the same batches in each epoch."
     if shuffle and batch_size != 1:
@@ -142,6 +153,7 @@ class ClusterLoader(torch.utils.data.DataLoader, Patched):
         if not (hasattr(cluster_data, 'reads_ahead') and callable(getattr(cluster_data, 'batch', None))):
             refuse(f'the clusters should be a ClusterData or a ClusterStore, not a {type(cluster_data).__name__}',
                    'ClusterData(data, num_parts) cuts a graph into them', TypeError)
+        _check_options(kwargs)
         if keep_batches: _check_same_each_epoch(**kwargs)
         if device is not None and resident: _check_made_here(**kwargs)
         elif pad: refuse(f'pad={pad} is for a graph on a device', "Give device='cuda', and not resident=False")

@@ -141,7 +141,7 @@ def model_logits(
     if takes_adj_t and compiled: graph = _for_compiled(model, graph)
     known = [] if takes_adj_t else edge_fields(model)
     values = {name: to_device(data[name], device) for name in known if data.get(name) is not None}
-    try: return model(x, graph, **values)
+    try: found = model(x, graph, **values)
     except torch.OutOfMemoryError: raise
     except (RuntimeError, TypeError, AssertionError, IndexError, KeyError, AttributeError) as error:
         reason = str(error).strip().split('\n')[0] or type(error).__name__
@@ -150,6 +150,9 @@ def model_logits(
         advice = 'Does it fit the width of the features and of the edges?'
         if compiled: advice += ' Does it work without torch.compile?'
         raise ValueError(f'{name} fails on {given}: {reason}. {advice}') from error
+    if isinstance(found, Tensor): return found
+    refuse(f'{type(inner_model(model)).__name__} returns a {type(found).__name__}',
+           'Let its forward return one tensor [num_nodes, num_outputs]')
 
 # %% ../nbs/43_step.ipynb #fit-checks
 def _width(model, name):
@@ -229,6 +232,12 @@ def check_precision(precision:str):
     if precision not in PRECISIONS:
         refuse(f'precision is {precision!r}', f"Choose one of {', '.join(map(repr, PRECISIONS))}")
 
+def _check_gradient(loss):
+    "Raise a `ValueError` for a loss that no weight can be learnt from."
+    if loss.requires_grad: return
+    refuse('the loss depends on no weight that may change',
+           'Let some weights have requires_grad, and compute it from the outputs, without detach() or no_grad()')
+
 def train_step(
     model:nn.Module, # on `device`
     batch:Data, # with `train_mask`; the quickest are made for the model, see ClusterLoader.for_model
@@ -256,6 +265,7 @@ def train_step(
             outputs = model_logits(model, batch, device) if forward is None else forward(batch, weight)
         task.check_outputs(outputs, batch)
         mean = task.mean_loss(inner_model(model), outputs.float(), examples, class_weight)
+        _check_gradient(mean)
         mean.backward()
         loss = float(mean.detach()) if looks else mean.detach()
     weight, mean_loss, count = average(model, weight, loss, examples.count if weight else 0)

@@ -197,6 +197,8 @@ def _start(model, loader, data, labels, trained, task, settings, device, ranks):
         problem = f'class_weight holds {len(weight)} numbers, and there are {task.num_outputs} classes'
         refuse(problem, 'Give one number for each class')
     length = length_of(loader)
+    if length == 0 and ranks.size == 1:
+        refuse('an epoch of the loader has no batches', 'Take a smaller batch_size, or leave out drop_last=True')
     if settings.schedule != 'constant' and length is None:
         raise ValueError(f'schedule={settings.schedule!r} needs a loader that knows its length')
     rates = learning_rates(optimizer, known['warmup'], settings.schedule, settings.epochs * (length or 0))
