@@ -326,7 +326,7 @@ def some(
     names = list(map(str, names))
     return ', '.join(names) if len(names) <= most else f'{", ".join(names[:3])}, ... {names[-1]}'
 
-def _report(features, missing, left):
+def _report(features, missing, left, earlier=None):
     "What became of the columns, for the user."
     names = [feature.name for feature in features]
     scaled = [feature.name for feature in features if feature.scale != 1]
@@ -334,8 +334,10 @@ def _report(features, missing, left):
     if len(left) > len(reasons): reasons.append(counted(len(left) - len(reasons), 'other column'))
     report = ['features: none']
     if names: report = [f'features: {counted(len(names), "column")} of numbers: {some(names)} (option features)']
-    if scaled: report.append(f'features: scaled to mean 0 and deviation 1: {some(scaled)}')
-    if missing: report.append(f'features: missing numbers become the mean of the column: {some(missing)}')
+    how = 'as in the training' if earlier else 'to mean 0 and deviation 1'
+    if scaled: report.append(f'features: scaled {how}: {some(scaled)}')
+    mean = 'the mean of the training' if earlier else 'the mean of the column'
+    if missing: report.append(f'features: missing numbers become {mean}: {some(missing)}')
     if reasons: report.append(f'features: not used: {"; ".join(reasons)}')
     return report
 
@@ -372,12 +374,13 @@ def choose_features(
     left = _left_out(db, table, names, features)
     if named is not None and left:
         name, why = next(iter(left.items()))
-        refuse(f'{table.source}: column {name!r} does not hold numbers: {why}', 'Name others as features')
+        refuse(f'{table.source}: column {name!r} does not hold numbers: {why}',
+               'Name others as features; make 0/1 columns of categories, as pandas.get_dummies does')
     if named is None and label:
         told = [feature for feature, tells in zip(checked, tells_label(db, table, checked, label)) if tells]
         left |= {feature.name: 'it tells the label, since each class has a range of its own in it' for feature in told}
         features = [feature for feature in features if feature not in told]
-    return features, _report(features, missing, left)
+    return features, _report(features, missing, left, earlier)
 
 # %% ../nbs/14_columns.ipynb #labels
 _UNKNOWN = {'unknown', 'unlabelled', 'unlabeled', 'missing', 'undefined', 'na', 'n/a', 'nan', 'null', 'none', '?', '-'}

@@ -228,12 +228,12 @@ def _frame(ax, values):
 
 def _plot_scores(ax, records, rises):
     "The scores of epochs, with those of the best one in the legend."
-    scored = [r for r in records if math.isfinite(r['val'])]
+    scored = [r for r in records if math.isfinite(r.get('val', math.nan))]
     best = (max if rises else min)(scored, key=lambda r: r['val'], default=records[-1])
-    values = {part: [r[part] for r in records] for part in _PARTS}
+    values = {part: [r.get(part, math.nan) for r in records] for part in _PARTS}
     values = {part: found for part, found in values.items() if any(map(math.isfinite, found))}
     for part, found in values.items():
-        label = f'{part} {best[part]:.3g}'
+        label = f'{part} {best.get(part, math.nan):.3g}'
         look = dict(color=PALETTE[_PARTS.index(part)], marker='.' if len(found) < 12 else None)
         ax.plot([r['epoch'] for r in records], found, **look, label=label)
     if scored: ax.axvline(best['epoch'], color='0.6', lw=1, zorder=0)

@@ -258,8 +258,10 @@ def _resume(run):
     path, epochs = Path(run.settings.checkpoint), run.settings.epochs
     content = run.ranks.broadcast_bytes(lambda: path.read_bytes() if path.exists() else b'')
     if content: run.load_state(checkpoint_state(content, path, run.device), path)
+    if run.epoch > epochs:
+        refuse(f'{path} is of {run.epoch} epochs already, more than epochs={epochs}',
+               f'Ask for {run.epoch} or more, or begin a run of another name')
     if content and run.ranks.rank == 0: print(f'{path.name}: goes on after epoch {run.epoch} of {epochs}', flush=True)
-    if run.epoch > epochs: raise ValueError(f'{path} is of {run.epoch} epochs already, more than epochs={epochs}')
     if run.history.stopped == 'patience' and not run.has_stalled(): run.history.stopped = ''        # with more of it
 
 def _keep(run, at_end):
