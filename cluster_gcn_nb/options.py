@@ -353,5 +353,5 @@ def one_line_errors():
         for argument, option in _WORDS.items(): message = message.replace(argument, option)
         sys.exit(f'{rank}error: {message}')
     except KeyboardInterrupt as stop:
-        if is_first(): print(*stop.args or ['interrupted: the same command begins again, or goes on'], file=sys.stderr)
+        if is_first(): print(*stop.args or ['interrupted: to go on, give the same command again'], file=sys.stderr)
         sys.exit(130)
