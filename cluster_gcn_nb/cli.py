@@ -69,7 +69,7 @@ def train_run(
     say(clusters.partition if clusters is not graph else clusters)
     loader = ClusterLoader(clusters, batch_size=config['batch_size'], shuffle=True)
     if config['memory'] and not of_links: check_predictions(model, graph, config['memory'])
-    keep:dict = dict(checkpoint=folder/'checkpoint', resume=resume) if folder else {}
+    keep:dict = dict(checkpoint=folder/'checkpoint', resume=resume, overwrite=not resume) if folder else {}
     def begun(run):
         "Only now, with nothing left to be wrong, does this run take the place of an earlier one."
         if folder and not resume and run.epoch == 1:

@@ -135,6 +135,7 @@ class Settings(Patched):
     checkpoint:Any=None
     checkpoint_every:int=1
     resume:bool=False
+    overwrite:bool=False
     callbacks:Any=()
     memory:Any=None
     history:str|None=None

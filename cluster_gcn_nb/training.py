@@ -253,6 +253,13 @@ def _prepare(model, loader, data, settings, device, ranks, stack):
     return run
 
 # %% ../nbs/72_training.ipynb #train-loop
+def _check_checkpoint(settings):
+    "Refuse to begin a run in the place of another one."
+    path = settings.checkpoint
+    if path is None or settings.resume or settings.overwrite or not Path(path).exists(): return
+    refuse(f'{path} is there already', 'Go on from it by resume=True, replace it by overwrite=True, or name another file',
+           FileExistsError)
+
 def _resume(run):
     "Go on from the checkpoint, which rank 0 reads for all; without such a file, the run begins."
     path, epochs = Path(run.settings.checkpoint), run.settings.epochs
@@ -336,6 +343,7 @@ def fit(
     checkpoint:str|Path|None=None, # a file for the run's state, written every `checkpoint_every` epochs and at the end
     checkpoint_every:int=1, # epochs
     resume:bool=False, # go on from the checkpoint if there is one?
+    overwrite:bool=False, # may the run take the place of the checkpoint of another one?
     callbacks:Callable|Sequence=(), # one or more, called with the Run after each epoch (by rank 0); True ends training
     memory:int|str|None=None, # budget for the process's own memory, like '2 GB'; evaluations go layer by layer then
     history:str|None=None, # links that leave a batch: None cuts them, `'forward'` and `'both'` keep them, see Histories
@@ -350,8 +358,9 @@ def fit(
                 eval_every=eval_every, seed=seed, precision=precision, schedule=schedule, clip=clip,
                 class_weight=class_weight, metric=metric, loss=loss, task=task, split=split, patience=patience,
                 restore_best=restore_best,
-                checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume, callbacks=callbacks,
-                memory=memory, history=history, history_precision=history_precision)
+                checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume, overwrite=overwrite,
+                callbacks=callbacks, memory=memory, history=history, history_precision=history_precision)
+            if ranks.rank == 0: _check_checkpoint(settings)
             run = _prepare(model, loader, data, settings, device, ranks, stack)
         shown = dict(total=epochs, desc='Training', unit='epochs')
         with training_together(run), _seeded(run), progress_bar(progress, ranks, **shown) as bar:
