@@ -41,6 +41,7 @@ def call_metis(
         with suppress(RuntimeError): part = call(True, others)      # options of k-way only: empty clusters remain
     return part
 
+# %% ../nbs/24_apart.ipynb #same-signals
 @contextmanager
 def _same_signals():
     "The thread blocks the same signals afterwards: where METIS fails, it leaves SIGTERM blocked."
@@ -91,6 +92,7 @@ def call_apart(
     if (folder/'refusal').exists(): raise ValueError((folder/'refusal').read_text())
     return np.load(folder/'answer.npy')
 
+# %% ../nbs/24_apart.ipynb #wait
 def _wait(name, command, log):
     "The exit code of a child process; it ends with this function."
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as child:
