@@ -114,6 +114,7 @@ def _edges_of(db, edges, columns):
     size.notes = notes
     return size, table, (src, dst)
 
+# %% ../nbs/74_sizes.ipynb #tables-nodes
 def _count_ends(db, table, ends):
     "About how many nodes the edges name."
     if not _is_small(table):
