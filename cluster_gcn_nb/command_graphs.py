@@ -46,6 +46,7 @@ def all_options(
         if value and (name == 'nodes' or value.endswith('.npy')): known[name] = str(Path(value).expanduser().resolve())
     return known
 
+# %% ../nbs/82_command_graphs.ipynb #load-options
 def load_options(
     config:dict, # options of a command
 ) -> dict: # those of tables, as load_graph takes them
@@ -122,6 +123,7 @@ def say(*text):
     from cluster_gcn_nb.ranks import is_main_process
     if is_main_process(): print(*text, flush=True)
 
+# %% ../nbs/82_command_graphs.ipynb #graph-of-run
 def graph_of_run(config:dict, folder:Path|None, resume:bool, overwrite:bool=False):
     """The graph to train on. What is larger than the memory becomes a store in the folder of a run that begins; what a
     killed process has left of it is used."""
