@@ -107,6 +107,7 @@ def _set_texts(
         found[i] = known[key]
     return found
 
+# %% ../nbs/63_predictions.ipynb #split
 def _numbers(values, name):
     "Columns of a regression, by name: one, or one for each target."
     values = values.detach().cpu()
@@ -141,6 +142,7 @@ def _answers(logits, kind, classes):
         probability[i:i+_PIECE] = p.amax(1).double().numpy().round(4)
     return dict(prediction=prediction, probability=probability)
 
+# %% ../nbs/63_predictions.ipynb #each
 def _each_probability(logits, kind, classes):
     "A column of probabilities for each class."
     if len({name.lower() for name in classes}) < len(classes):
@@ -150,6 +152,7 @@ def _each_probability(logits, kind, classes):
         return Column(len(logits), rows)
     return {f'p({name})': column(k) for k, name in enumerate(classes)}
 
+# %% ../nbs/63_predictions.ipynb #known
 def _known(data, kind, classes):
     "Columns with what the graph itself states: the label of each node, and its part of the split."
     columns:dict = {}
@@ -266,7 +269,7 @@ def _array_for_sql(column, sql_type):
     texts[:] = [None if v is None else str(v) for v in column]
     return texts
 
-
+# %% ../nbs/63_predictions.ipynb #parquet-copy
 @contextmanager
 def _duckdb_in(folder, path, num_columns):
     "A connection that spills to `folder`; errors of DuckDB become Python's, and name `path`."
