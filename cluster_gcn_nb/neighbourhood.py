@@ -145,6 +145,7 @@ def in_edges(self:Neighbourhood, start:int, stop:int) -> tuple: # see Source
     indptr = self.in_indptr[start:stop+1] - self.in_indptr[start]
     return indptr, numbers, torch.cat(weights) if weights else None
 
+# %% ../nbs/66_neighbourhood.ipynb #reads-more
 @patch
 def in_edge_attr(self:Neighbourhood, start:int, stop:int) -> Tensor|None: # see Source
     "Attributes of the edges into these nodes."
