@@ -95,6 +95,7 @@ def _metric_rule(task):
     names = METRIC_NAMES['classification'] + METRIC_NAMES['regression'] if task is None else METRIC_NAMES[task]
     return one_of(*names)
 
+# %% ../nbs/79_options.ipynb #check-values
 def check_values(
     options:dict, # by name; None: not given
 ):
@@ -314,6 +315,7 @@ def _stray(words, word, parser):
     if before in names: return f'{before} takes no value: leave out {word!r}'
     return f'{word!r} follows no option: options begin with --, as in {parser.usage.split(maxsplit=1)[1]}'
 
+# %% ../nbs/79_options.ipynb #decorate
 def console_command(
     example:str, # words for the command, the first line of its help
     **groups:str, # first option of each group of options: its heading
