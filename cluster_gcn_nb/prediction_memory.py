@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 from .memory import SLACK, give_back, own_memory, show_memory
 
-# %% ../nbs/67_prediction_memory.ipynb #plan
+# %% ../nbs/67_prediction_memory.ipynb #plan-class
 SMALL, LARGE = 2**23, 2**28       # cost of the blocks that are tried out; bytes for a block where there is room
 
 class TooLittle(ValueError):
@@ -28,6 +28,7 @@ class Plan:
     spills:bool                  # layers go to disk
     room:int                     # for a tile, where a layer on disk is swept
 
+# %% ../nbs/67_prediction_memory.ipynb #plan
 def make_plan(
     widths:list, # of the layers
     num_nodes:int, # of the graph, or that are reached
@@ -58,6 +59,7 @@ def make_plan(
     room = left + least - (0 if spills else layers)
     return Plan(int(min(max(least, room // 2), LARGE)), layers, result, spills, int(max(least, room)))
 
+# %% ../nbs/67_prediction_memory.ipynb #too-little
 def _too_little(memory, own, least, result, reserve, has_out, enough):
     "The message of `TooLittle`."
     text = f'memory={show_memory(memory)} is too little to predict: the process by itself takes {show_memory(own)}'
