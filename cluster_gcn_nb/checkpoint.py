@@ -16,9 +16,10 @@ import torch
 import cluster_gcn_nb
 from .core import atomic_write, refuse
 
-# %% ../nbs/44_checkpoint.ipynb #write
+# %% ../nbs/44_checkpoint.ipynb #magic
 _MAGIC = b'cluster_gcn_nb checkpoint 1\n'
 
+# %% ../nbs/44_checkpoint.ipynb #plain
 def plain(
     value:Any, # tensors, numbers, text and None, nested in dicts, lists and tuples
     place:str='state', # what it is called in errors
@@ -30,6 +31,7 @@ def plain(
     if isinstance(value, (list, tuple)): return type(value)(plain(v, f'{place}[{i}]') for i, v in enumerate(value))
     refuse(f'{place} is of type {type(value).__name__}', 'A checkpoint holds tensors, numbers and text', TypeError)
 
+# %% ../nbs/44_checkpoint.ipynb #write
 def _digest(payload): return hashlib.sha256(payload).hexdigest().encode()
 
 def write_checkpoint(
@@ -71,13 +73,14 @@ def read_checkpoint(
     "The state in a file. Raises `FileNotFoundError`, or `ValueError` if it is no checkpoint or damaged."
     return checkpoint_state(Path(path).read_bytes(), path, device)
 
-# %% ../nbs/44_checkpoint.ipynb #random
+# %% ../nbs/44_checkpoint.ipynb #mixed
 def mixed_seed(
     *numbers:int, # such as a seed, an epoch and a rank; each from 0
 ) -> int: # 0 to 2**63 - 1
     "One seed from several numbers, for independent streams of random numbers."
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
+# %% ../nbs/44_checkpoint.ipynb #random
 def _generators(loader):
     "The generators that belong to a loader and its samplers, each once."
     batches = getattr(loader, 'batch_sampler', None)
@@ -189,6 +192,7 @@ def numerics(
     return dict(processor=processor, threads=torch.get_num_threads(), torch=str(torch.__version__),
                 cluster_gcn_nb=cluster_gcn_nb.__version__)
 
+# %% ../nbs/44_checkpoint.ipynb #warn
 def warn_if_moved(
     before:dict|None, # of numerics, when the run was written; None: not known
     name:str|Path, # of the file or folder that it is resumed from
