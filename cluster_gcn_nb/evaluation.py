@@ -118,6 +118,7 @@ def evaluate(
         check_edge_fields(model, data if isinstance(data, Data) else data.fields)
     return score_graph(model, data, labels, task, device, memory, per_output)
 
+# %% ../nbs/62_evaluation.ipynb #scored
 def scored_nodes(
     labels:Data|LinkSplit, # of graph_and_labels
 ) -> tuple: # `(nodes [n], labels)`, the nodes that are in a mask and their labels; `(None, labels)`: all nodes
@@ -130,6 +131,7 @@ def scored_nodes(
     if 4 * len(nodes) > len(scored): return None, labels
     return nodes, Data(**{key: labels[key].cpu()[nodes] for key in ('y', *masks)})
 
+# %% ../nbs/62_evaluation.ipynb #score-graph
 def score_graph(
     model:nn.Module, # see evaluate
     data:Data|Any, labels:Data, # of graph_and_labels
