@@ -140,90 +140,8 @@ class Clusters(torch.utils.data.Dataset, Patched):
     ) -> Any: # None if there is none
         return self._graph_value(key) if self.levels.get(key) == 'graph' else None
 
-    def with_split(self,
-        split:int|None, # from 0; None: the only one
-    ): # of the same class; masks are [num_nodes] bool in its batches and `labels()`
-        "The same clusters with one of the graph's splits. Nothing is cut again, and nothing is copied but masks."
-        if self.split is not None:
-            if split in (None, self.split): return self
-            refuse(f'these are the clusters of split {self.split}, not of split {split}', 'Ask those with all splits')
-        chosen = check_split(split, self.num_splits)
-        if chosen is None: return self
-        out = object.__new__(type(self))            # copy.copy would open a store again
-        out.__dict__.update(self.__dict__)
-        out.split = chosen
-        out._choose_split()
-        return out
-
     @property
     def num_splits(self) -> int: return 1 if self.split is not None else self._count_splits() # 1 also without masks
-
-    def batch(self,
-        clusters:Tensor|np.ndarray|list, # cluster numbers, in any order
-        adj_t:bool=False, # hold `adj_t` in the place of `edge_index` and the attributes of edges?
-        sparse_x:bool=False, # hold `sparse_x` in the place of `x`, where features are nearly all zero?
-    ) -> Data: # all node and edge attributes, `n_id`, `e_id` if edges have attributes, and `edge_index`
-        "The subgraph that these clusters induce: their nodes with all edges among them."
-        cut, by_target = self._cut(self._checked_clusters(clusters)), self.sparse_format == 'csc'
-        out = self._node_fields(cut, sparse_x)
-        if adj_t:
-            weighted = self.levels.get('edge_weight') == 'edge'
-            weight = self._edge_values('edge_weight', cut, self._e_id(cut)) if weighted else None
-            out.adj_t = adj_t_of(cut, by_target, self.is_undirected, weight)
-            return out
-        out.edge_index = edge_index_of(cut, by_target)
-        return out.update(self._edge_fields(cut))
-
-    def __getitem__(self, i:int) -> Data:
-        "Cluster `i`, like a batch of one cluster."
-        try: i = operator.index(i)
-        except TypeError:
-            refuse(f'clusters are taken one by one, not by {i!r}',
-                   'Several of them make a batch: batch([1, 3])', TypeError)
-        if not -len(self) <= i < len(self): raise IndexError(f'there is no cluster {i} of {len(self)}')
-        return self._with_links(i % len(self)) if self.keep_inter_cluster_edges else self.batch([i % len(self)])
-
-    def _checked_clusters(self, clusters):
-        "Cluster numbers, ascending [q] int64. Raises `IndexError`."
-        clusters = np.unique(np.asarray(clusters))
-        if not len(clusters): return clusters.astype(np.int64)
-        if clusters.dtype.kind not in 'iu': raise IndexError(f'clusters are numbered by integers, not {clusters.dtype}')
-        if clusters[0] < 0 or clusters[-1] >= self.num_parts:
-            raise IndexError(f'clusters are numbered from 0 to {self.num_parts - 1}, '
-                             f'not {clusters[0]} to {clusters[-1]}')
-        return clusters.astype(np.int64)
-
-    def _with_links(self, i):
-        "Cluster `i` with the edges that leave it, too."
-        indptr, index = self._structure()
-        start, stop = self._ptr[i:i+2].tolist()
-        first, last = int(indptr[start]), int(indptr[stop])
-        cut = Cut([(start, stop)], [(first, last)], None, indptr[start:stop+1] - first, index[first:last].copy())
-        out = self._node_fields(cut)
-        out.edge_index = edge_index_of(cut, self.sparse_format == 'csc')
-        return out.update(self._edge_fields(cut))
-
-    def _cut(self, clusters): return cut_clusters(clusters, self._ptr, self._part, *self._structure())
-
-    def _node_fields(self, cut, sparse_x=False, with_x=True):
-        "A `Data` with the fields of a batch's nodes, those of the graph, and `n_id`."
-        out, n_id = self._new(), self._n_id(cut.nodes)
-        rows = self._sparse_x(cut.nodes) if with_x else None
-        for key, level in self.levels.items():
-            if level == 'graph': out[key] = len(n_id) if key == 'num_nodes' else self._graph_value(key)
-            elif level == 'edge' or (key == 'x' and not with_x): continue
-            elif key != 'x' or rows is None: out[key] = self._node_values(key, cut.nodes, n_id)
-            elif sparse_x: out['sparse_x'] = rows
-            else: out['x'] = rows if self._x_is_sparse else torch.from_numpy(scipy_csr(rows).toarray())
-        out['n_id'] = n_id                           # last, and so instead of one that the graph has
-        return out
-
-    def _edge_fields(self, cut):
-        "The fields of a batch's edges by name, with `e_id`; none if edges have no fields."
-        keys = [key for key, level in self.levels.items() if level == 'edge']
-        if not keys: return {}
-        e_id = self._e_id(cut)
-        return {key: self._edge_values(key, cut, e_id) for key in keys} | dict(e_id=e_id)
 
     def _count_splits(self) -> int: raise NotImplementedError                      # as the graph has them
     def _choose_split(self): "Take over `split`, if more is to be done."
@@ -239,6 +157,84 @@ class Clusters(torch.utils.data.Dataset, Patched):
     def _sparse_x(self, ranges) -> Tensor|None: raise NotImplementedError          # sparse CSR; None: `x` is dense
     @property
     def _x_is_sparse(self) -> bool: raise NotImplementedError                      # is `x` itself a sparse tensor?
+
+# %% ../nbs/30_batching.ipynb #clusters-cut
+@patch
+def _checked_clusters(self:Clusters, clusters):
+    "Cluster numbers, ascending [q] int64. Raises `IndexError`."
+    clusters = np.unique(np.asarray(clusters))
+    if not len(clusters): return clusters.astype(np.int64)
+    if clusters.dtype.kind not in 'iu': raise IndexError(f'clusters are numbered by integers, not {clusters.dtype}')
+    if clusters[0] < 0 or clusters[-1] >= self.num_parts:
+        raise IndexError(f'clusters are numbered from 0 to {self.num_parts - 1}, '
+                         f'not {clusters[0]} to {clusters[-1]}')
+    return clusters.astype(np.int64)
+
+@patch
+def _cut(self:Clusters, clusters): return cut_clusters(clusters, self._ptr, self._part, *self._structure())
+
+# %% ../nbs/30_batching.ipynb #clusters-fields
+@patch
+def _node_fields(self:Clusters, cut, sparse_x=False, with_x=True):
+    "A `Data` with the fields of a batch's nodes, those of the graph, and `n_id`."
+    out, n_id = self._new(), self._n_id(cut.nodes)
+    rows = self._sparse_x(cut.nodes) if with_x else None
+    for key, level in self.levels.items():
+        if level == 'graph': out[key] = len(n_id) if key == 'num_nodes' else self._graph_value(key)
+        elif level == 'edge' or (key == 'x' and not with_x): continue
+        elif key != 'x' or rows is None: out[key] = self._node_values(key, cut.nodes, n_id)
+        elif sparse_x: out['sparse_x'] = rows
+        else: out['x'] = rows if self._x_is_sparse else torch.from_numpy(scipy_csr(rows).toarray())
+    out['n_id'] = n_id                           # last, and so instead of one that the graph has
+    return out
+
+@patch
+def _edge_fields(self:Clusters, cut):
+    "The fields of a batch's edges by name, with `e_id`; none if edges have no fields."
+    keys = [key for key, level in self.levels.items() if level == 'edge']
+    if not keys: return {}
+    e_id = self._e_id(cut)
+    return {key: self._edge_values(key, cut, e_id) for key in keys} | dict(e_id=e_id)
+
+# %% ../nbs/30_batching.ipynb #clusters-batch
+@patch
+def batch(self:Clusters,
+    clusters:Tensor|np.ndarray|list, # cluster numbers, in any order
+    adj_t:bool=False, # hold `adj_t` in the place of `edge_index` and the attributes of edges?
+    sparse_x:bool=False, # hold `sparse_x` in the place of `x`, where features are nearly all zero?
+) -> Data: # all node and edge attributes, `n_id`, `e_id` if edges have attributes, and `edge_index`
+    "The subgraph that these clusters induce: their nodes with all edges among them."
+    cut, by_target = self._cut(self._checked_clusters(clusters)), self.sparse_format == 'csc'
+    out = self._node_fields(cut, sparse_x)
+    if adj_t:
+        weighted = self.levels.get('edge_weight') == 'edge'
+        weight = self._edge_values('edge_weight', cut, self._e_id(cut)) if weighted else None
+        out.adj_t = adj_t_of(cut, by_target, self.is_undirected, weight)
+        return out
+    out.edge_index = edge_index_of(cut, by_target)
+    return out.update(self._edge_fields(cut))
+
+# %% ../nbs/30_batching.ipynb #clusters-item
+@patch
+def __getitem__(self:Clusters, i:int) -> Data:
+    "Cluster `i`, like a batch of one cluster."
+    try: i = operator.index(i)
+    except TypeError:
+        refuse(f'clusters are taken one by one, not by {i!r}',
+               'Several of them make a batch: batch([1, 3])', TypeError)
+    if not -len(self) <= i < len(self): raise IndexError(f'there is no cluster {i} of {len(self)}')
+    return self._with_links(i % len(self)) if self.keep_inter_cluster_edges else self.batch([i % len(self)])
+
+@patch
+def _with_links(self:Clusters, i):
+    "Cluster `i` with the edges that leave it, too."
+    indptr, index = self._structure()
+    start, stop = self._ptr[i:i+2].tolist()
+    first, last = int(indptr[start]), int(indptr[stop])
+    cut = Cut([(start, stop)], [(first, last)], None, indptr[start:stop+1] - first, index[first:last].copy())
+    out = self._node_fields(cut)
+    out.edge_index = edge_index_of(cut, self.sparse_format == 'csc')
+    return out.update(self._edge_fields(cut))
 
 # %% ../nbs/30_batching.ipynb #clusterpartition
 @dataclass(eq=False, repr=False)
@@ -400,11 +396,6 @@ def _sparse_x(self:ClusterData, ranges):
 def _x_is_sparse(self:ClusterData): return self.source.x.layout == torch.sparse_csr
 
 @patch
-def _count_splits(self:ClusterData): return num_splits(self.source)
-@patch
-def _choose_split(self:ClusterData): self.source, self._data = choose_split(self.source, self.split), None
-
-@patch
 def _new(self:ClusterData): return copy.copy(self._empty)
 
 @patch
@@ -438,3 +429,26 @@ def move_batch(
 ) -> Data: # a copy
     "A batch whose tensors have been moved."
     return copy.copy(batch).apply(lambda tensor: _move_parts(tensor, move))
+
+# %% ../nbs/30_batching.ipynb #with-split
+@patch
+def with_split(self:Clusters,
+    split:int|None, # from 0; None: the only one
+): # of the same class; masks are [num_nodes] bool in its batches and `labels()`
+    "The same clusters with one of the graph's splits. Nothing is cut again, and nothing is copied but masks."
+    if self.split is not None:
+        if split in (None, self.split): return self
+        refuse(f'these are the clusters of split {self.split}, not of split {split}', 'Ask those with all splits')
+    chosen = check_split(split, self.num_splits)
+    if chosen is None: return self
+    out = object.__new__(type(self))            # copy.copy would open a store again
+    out.__dict__.update(self.__dict__)
+    out.split = chosen
+    out._choose_split()
+    return out
+
+# %% ../nbs/30_batching.ipynb #data-splits
+@patch
+def _count_splits(self:ClusterData): return num_splits(self.source)
+@patch
+def _choose_split(self:ClusterData): self.source, self._data = choose_split(self.source, self.split), None
