@@ -56,7 +56,7 @@ def check_metric(
         refuse(f'metric={metric!r} is unknown for {kind}', f"Give one of {', '.join(map(repr, METRICS[kind]))}")
     return metric
 
-# %% ../nbs/41_metrics.ipynb #score
+# %% ../nbs/41_metrics.ipynb #shapes
 def _check_shapes(outputs, y, kind):
     "Raise `ValueError` unless there is an output for each class, for each label, or for each number."
     wanted = [len(y), outputs.shape[-1]] if kind == 'classes' else list(y.shape)
@@ -67,6 +67,7 @@ def _check_shapes(outputs, y, kind):
         refuse(f'labels go from {int(y.min())} to {int(y.max())}, outputs from 0 to {outputs.shape[1] - 1}',
                'Leave out nodes without a label, or give the model more outputs')
 
+# %% ../nbs/41_metrics.ipynb #score
 def score(
     outputs:Tensor, # [n, num_classes] logits; or [n, k] numbers
     y:Tensor, # [n] int64; [n, num_classes] of zeros and ones, NaN: unknown; or [n] or [n, k] numbers, NaN: unknown
