@@ -60,8 +60,10 @@ def tf_idf(
     "Term frequency times inverse document frequency, rows normalised."
     df = np.maximum((counts > 0).sum(0), 1)
     x = counts.astype(np.float32)
-    x *= np.log(len(counts) / df).astype(np.float32)
-    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    idf, chunk = np.log(len(counts) / df).astype(np.float32), 1024
+    for rows in (x[i:i+chunk] for i in range(0, len(x), chunk)):               # which the processor's cache holds
+        rows *= idf
+        rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     return x
 
 # %% ../nbs/19_datasets.ipynb #names
