@@ -17,7 +17,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch_geometric.data import Data
-from .core import Patched, fits_int32, html_table, refuse
+from .core import Patched, between, counted, fits_int32, html_table, refuse
 from .datasets import count_classes
 from .memory import buffers
 from .partition import Partition, cached_partition, from_assignment, partition_graph
@@ -126,8 +126,9 @@ class Clusters(torch.utils.data.Dataset, Patched):
                 ('sizes', f'{sizes.min():,} to {sizes.max():,}'), ('edges cut', f'{self.edge_cut:.1%}')]
 
     def _summary(self): # of nodes, edges and clusters
-        nodes, edges, clusters, sizes = (text for _, text in self.rows()[:4])
-        return f'{type(self).__name__}: {nodes} nodes and {edges} edges in {clusters} clusters of {sizes} nodes'
+        sizes, edges = np.diff(self._ptr), counted(self.num_edges, 'edge')
+        clusters = f"{counted(self.num_parts, 'cluster')} of {between(sizes.min(), sizes.max(), 'node')}"
+        return f"{type(self).__name__}: {counted(self.num_nodes, 'node')} and {edges} in {clusters}"
 
     def __repr__(self): return f'{self._summary()}, {self.edge_cut:.1%} of the edges cut'
     def _repr_html_(self): return html_table(self.rows(), caption=type(self).__name__)

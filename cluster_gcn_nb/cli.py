@@ -105,10 +105,10 @@ def finish(folder:Path|None, config:dict, model:Any, data:Any, history:Any):
 
 def say_scores(history:Any):
     "Print the scores of the last epoch, and of the best."
+    from cluster_gcn_nb.core import counted
     from cluster_gcn_nb.metrics import shown
     def show(r): return ', '.join(f'{k} {shown(r[k])}' for k in ('train', 'val', 'test'))
-    count = f"{len(history)} epoch{'s' if len(history) > 1 else ''}"
-    if history: say(f'{history.score} after {count}: {show(history[-1])}')
+    if history: say(f'{history.score} after {counted(len(history), "epoch")}: {show(history[-1])}')
     best = history.best
     if best: say(f'best validation in epoch {best["epoch"]}, whose weights are kept: {show(best)}')
 

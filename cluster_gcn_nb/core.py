@@ -6,7 +6,7 @@
 __all__ = ['JSON', 'TABLES', 'MASKS', 'MAX_NODES', 'MAX_INT32', 'open_locked', 'leftovers', 'sweep', 'disk_errors', 'small_disk',
            'atomic_write', 'all_or_nothing', 'temporary_folder', 'atomic_folder', 'new_array', 'map_privately',
            'refuse', 'work_folder', 'file_kind', 'gzip_errors', 'file_start', 'check_zstd', 'fits_int32', 'data_root',
-           'html_table']
+           'counted', 'between', 'html_table']
 
 # %% ../nbs/00_core.ipynb #imports
 import ctypes, errno, gzip, json, math, mmap, os, re, secrets, shutil, stat, sys, tempfile, zlib
@@ -418,6 +418,19 @@ def data_root(
     except RuntimeError:
         refuse(f'{named or "the cache folder"} lies in a home folder that is not known',
                'Name another one, by root or CLUSTER_GCN_DATA')
+
+# %% ../nbs/00_core.ipynb #counted
+def counted(
+    n:int, # how many
+    noun:str, # of what, in the singular; its plural ends in s
+) -> str: # `'1 node'`, `'2,000 nodes'`
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+def between(
+    least:int, most:int, # of several numbers
+    noun:str, # of what
+) -> str: # `'40 nodes'`, `'40 to 60 nodes'`
+    return counted(most, noun) if least == most else f'{least:,} to {counted(most, noun)}'
 
 # %% ../nbs/00_core.ipynb #html
 def html_table(

@@ -23,7 +23,7 @@ from fastcore.meta import delegates
 from torch_geometric.data import Data
 from .batching import ClusterData
 from .columns import Columns
-from .core import Patched, atomic_write, html_table, temporary_folder
+from .core import Patched, atomic_write, counted, html_table, temporary_folder
 from .datasets import planted_partition
 from .graphs import as_graph
 from .inference import ClassPrediction, Prediction
@@ -291,8 +291,8 @@ class TrainingPlan:
 
     def head(self) -> str:
         s = self.size
-        return (f'{self.name}: {s.num_nodes:,} nodes, {s.num_edges:,} edges, {s.num_features:,} features, '
-                f'{s.num_classes:,} outputs')
+        counts = dict(node=s.num_nodes, edge=s.num_edges, feature=s.num_features, output=s.num_classes)
+        return f"{self.name}: {', '.join(counted(n, noun) for noun, n in counts.items())}"
 
     def __repr__(self):
         columns = [' ' * 18 + '      time  own memory  disk at the peak']

@@ -205,7 +205,12 @@ def batch_rows(self:ClusterLoader) -> list: # of `(name, formatted value)`
     if count: found.append(('nodes in a batch', f'about {data.num_nodes * count / data.num_parts:,.0f}'))
     own = self.options.get('sampler') or self.options.get('batch_sampler')
     same = 'shuffled' if self.options.get('shuffle') else 'the same in each epoch'
-    return [*found, ('order', f'by {type(own).__name__}' if own else same)]
+    found.append(('order', f'by {type(own).__name__}' if own else same))
+    is_cut_there = self.graph is not data
+    if self.device is not None: found.append(('device', f"{self.device}, {'cut' if is_cut_there else 'moved'} there"))
+    if is_cut_there and self.graph.padding is not None: found.append(('size', 'all filled up to one'))
+    if self.kept is not None: found.append(('kept', 'in memory'))
+    return found
 
 @patch
 def rows(self:ClusterLoader) -> list: # of `(name, formatted value)`

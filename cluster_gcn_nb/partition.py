@@ -16,7 +16,7 @@ import torch
 from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
-from .core import Patched, atomic_write, html_table, refuse
+from .core import Patched, atomic_write, between, counted, html_table, refuse
 from .datasets import count_classes
 from .graphs import as_edge_index, as_graph, as_labels, as_numbers
 from .memory import parse_memory
@@ -63,9 +63,9 @@ class Partition(Patched):
                 ('sizes', f'{smallest:,} to {largest:,}'), ('edges cut', f'{self.edge_cut:.1%}'), ('method', made)]
 
     def __repr__(self):
-        nodes, parts, sizes, cut, made = (text for _, text in self.rows())
-        return (f'{type(self).__name__}: {nodes} nodes in {parts} parts of {sizes} nodes, '
-                f'{cut} of the edges cut ({made})')
+        nodes, (*_, (_, made)) = counted(len(self.assignment), 'node'), self.rows()
+        parts = f"{counted(self.num_parts, 'part')} of {between(int(self.sizes.min()), int(self.sizes.max()), 'node')}"
+        return f'{type(self).__name__}: {nodes} in {parts}, {self.edge_cut:.1%} of the edges cut ({made})'
     def _repr_html_(self): return html_table(self.rows(), caption=type(self).__name__)
 
 # %% ../nbs/20_partition.ipynb #fill

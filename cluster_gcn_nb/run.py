@@ -21,7 +21,7 @@ from torch_geometric.data import Data
 from .loader import ClusterLoader, moved_ahead
 from .checkpoint import (
     mixed_seed, numerics, plain, plain_text, random_state, set_random_state, structure, warn_if_moved, weights_id)
-from .core import Patched, atomic_write, html_table, refuse
+from .core import Patched, atomic_write, counted, html_table, refuse
 from .data_parallel import begin_epoch, end_epoch
 from .evaluation import check_task, score_graph
 from .graphs import as_graph, choose_split
@@ -62,7 +62,7 @@ class History(list):
 
     def head(self) -> str: # how many epochs, and how it ended
         end = 'interrupted' if self.interrupted else 'stopped' if self.stopped else ''
-        return f"History of {len(self)} epoch{'' if len(self) == 1 else 's'}{f' ({end})' if end else ''}"
+        return f"History of {counted(len(self), 'epoch')}{f' ({end})' if end else ''}"
 
     def __repr__(self):
         def show(r):

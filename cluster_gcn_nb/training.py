@@ -257,8 +257,8 @@ def _check_checkpoint(settings):
     "Refuse to begin a run in the place of another one."
     path = settings.checkpoint
     if path is None or settings.resume or settings.overwrite or not Path(path).exists(): return
-    refuse(f'{path} is there already', 'Go on from it by resume=True, replace it by overwrite=True, or name another file',
-           FileExistsError)
+    advice = 'Go on from it by resume=True, replace it by overwrite=True, or name another file'
+    refuse(f'{path} is there already', advice, FileExistsError)
 
 def _resume(run):
     "Go on from the checkpoint, which rank 0 reads for all; without such a file, the run begins."
