@@ -7,14 +7,14 @@ __all__ = ['plain', 'write_checkpoint', 'checkpoint_state', 'read_checkpoint', '
            'plain_text', 'structure', 'weights_id', 'numerics', 'warn_if_moved']
 
 # %% ../nbs/44_checkpoint.ipynb #imports
-import hashlib, io, pickle, re, warnings
+import hashlib, io, pickle, re
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 import numpy as np
 import torch
 import cluster_gcn_nb
-from .core import atomic_write, refuse
+from .core import atomic_write, refuse, warn_user
 
 # %% ../nbs/44_checkpoint.ipynb #magic
 _MAGIC = b'cluster_gcn_nb checkpoint 1\n'
@@ -205,5 +205,5 @@ def warn_if_moved(
     if not other: return
     then = ', '.join(f'{key}={before.get(key)}' for key in other)
     now = ', '.join(f'{key}={here[key]}' for key in other)
-    warnings.warn(f'{name} was written with {then}; here it is {now}. '
-                  'The run continues, but its last bits will not be those of an uninterrupted run.', stacklevel=2)
+    warn_user(f'{name} was written with {then}; here it is {now}. '
+              'The run continues, but its last bits will not be those of an uninterrupted run.')

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['JSON', 'TABLES', 'MASKS', 'MAX_NODES', 'MAX_INT32', 'open_locked', 'leftovers', 'sweep', 'disk_errors', 'small_disk',
            'atomic_write', 'all_or_nothing', 'temporary_folder', 'atomic_folder', 'new_array', 'map_privately',
-           'refuse', 'work_folder', 'file_kind', 'gzip_errors', 'file_start', 'check_zstd', 'fits_int32', 'data_root',
-           'counted', 'between', 'html_table']
+           'refuse', 'warn_user', 'work_folder', 'file_kind', 'gzip_errors', 'file_start', 'check_zstd', 'fits_int32',
+           'data_root', 'counted', 'between', 'html_table']
 
 # %% ../nbs/00_core.ipynb #imports
-import ctypes, errno, gzip, json, math, mmap, os, re, secrets, shutil, stat, sys, tempfile, zlib
+import ctypes, errno, gzip, json, math, mmap, os, re, secrets, shutil, stat, sys, tempfile, warnings, zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from contextvars import ContextVar
@@ -261,6 +261,16 @@ def refuse(
 ) -> NoReturn:
     "Raise an error of two sentences."
     raise kind(f'{problem}. {advice}') from None
+
+# %% ../nbs/00_core.ipynb #warn
+def warn_user(
+    message:str, # what is odd, and what follows from it
+):
+    "Warn, at the line of the user's program that called the package."
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and str(frame.f_globals.get('__name__')).split('.')[0] == 'cluster_gcn_nb':
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
 
 # %% ../nbs/00_core.ipynb #work
 _WORK = 'cluster_gcn_nb work'

@@ -7,7 +7,7 @@ __all__ = ['KINDS', 'ENDINGS', 'RawGraph', 'file_errors', 'looks_like', 'from_ma
            'from_networkx', 'read_graph']
 
 # %% ../nbs/13_formats.ipynb #imports
-import codecs, errno, gzip, importlib, io, re, warnings, zipfile
+import codecs, errno, gzip, importlib, io, re, zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.io
 import scipy.sparse as sp
-from .core import refuse
+from .core import refuse, warn_user
 from .tables import ARROW, READ_ARROW
 
 # %% ../nbs/13_formats.ipynb #raw
@@ -277,7 +277,7 @@ def _read_npz(path):
     "Fields or a `RawGraph` from the arrays of an `.npz`."
     arrays, pickled = read_arrays(path)
     if set(pickled) - _NAMES: _refuse_pickled(path, arrays, pickled)
-    if pickled: warnings.warn(f'{path}: {", ".join(pickled)} are pickled and left out', stacklevel=2)
+    if pickled: warn_user(f'{path}: {", ".join(pickled)} are pickled and left out')
     if 'edge_index' in arrays: return _fields(arrays)
     if 'format' in arrays and 'shape' in arrays: return from_matrix(sp.load_npz(path))
     if _csr(arrays, 'adj') is not None: return _from_benchmark(arrays)

@@ -8,8 +8,8 @@ __all__ = ['LayerRows', 'Block', 'Variant', 'counted', 'Step', 'propagation_step
            'try_out', 'warn_unless_steps', 'try_training']
 
 # %% ../nbs/60_layerwise.ipynb #imports
-import copy, inspect, os, warnings
-from collections.abc import Callable
+import copy, inspect, os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn.models.basic_gnn import BasicGNN
-from .core import Patched, refuse
+from .core import Patched, refuse, warn_user
 from .memory import as_tensor, buffers, map_private, numpy_dtype
 from .model import GCN, NORMS, degree_and_diagonal, entry_scales, relu_dropout, times
 from .source import DataSource, Source
@@ -277,7 +277,9 @@ def steps_of(
     model:nn.Module, # with a method `inference_steps`, or one of PyG's ready-made models
 ) -> list: # of Step
     "A model as steps. Raises `ValueError` for one that is not known to be a sequence of them."
-    if own := getattr(model, 'inference_steps', None): return list(own())
+    if own := getattr(model, 'inference_steps', None):
+        steps = own()
+        return list(steps) if isinstance(steps, Iterable) else [steps]
     if isinstance(model, GCN): return _gcn_steps(model)
     if isinstance(model, BasicGNN) and not hasattr(model, 'jk'): return _basic_steps(model)
     why = ' (jumping knowledge needs all layers at once)' if isinstance(model, BasicGNN) else ''
@@ -432,7 +434,8 @@ def _checked_steps(model, name):
     "The steps of a model, if they are steps."
     steps = steps_of(model)
     if not steps or not all(isinstance(step, Step) for step in steps):
-        refuse(f'inference_steps() of {name} returns {steps!r:.80}',
+        kinds = ', '.join(type(step).__name__ for step in steps) or 'nothing'
+        refuse(f'inference_steps() of {name} returns {kinds}',
                'It should return a list of at least one Step, such as conv_step(...)')
     return steps
 
@@ -498,7 +501,7 @@ def warn_unless_steps(
         else: try_out(model, graph.num_features, weights.dtype, weights.device, fields)
     except ValueError as error:
         what = 'predict will refuse the trained model, and so will evaluate with memory= or of a store'
-        warnings.warn(f'{what}: {error}', stacklevel=4)
+        warn_user(f'{what}: {error}')
 
 # %% ../nbs/60_layerwise.ipynb #try-training
 @torch.no_grad()

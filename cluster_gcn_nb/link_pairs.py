@@ -7,7 +7,7 @@ __all__ = ['HITS', 'LINK_METRICS', 'pair_keys', 'pairs_of', 'link_keys', 'is_in'
            'LinkSplit', 'without_links', 'link_split', 'DotProduct', 'MLPDecoder', 'LinkScores', 'link_scores']
 
 # %% ../nbs/45_link_pairs.ipynb #imports
-import copy, hashlib, math, warnings, zipfile
+import copy, hashlib, math, zipfile
 from numbers import Integral, Real
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .core import Patched, atomic_write, html_table, refuse
+from .core import Patched, atomic_write, html_table, refuse, warn_user
 from .graphs import as_edge_index, as_graph, field_levels
 
 # %% ../nbs/45_link_pairs.ipynb #keys
@@ -147,7 +147,7 @@ class LinkSplit(Patched):
             pairs = getattr(self, part).negatives
             keys = pair_keys(pairs, self.graph.num_nodes)
             wrong = int((is_in(keys, links) | is_in(keys, self.held_out) | (pairs[0] == pairs[1])).sum())
-            if wrong: warnings.warn(f'{wrong} negatives of {part} are links, or join a node to itself', stacklevel=3)
+            if wrong: warn_user(f'{wrong} negatives of {part} are links, or join a node to itself')
 
     def training_links(self) -> Tensor: # [num_pairs] int64 keys, ascending
         "The links that are trained on: all of `graph`."

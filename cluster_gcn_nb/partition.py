@@ -7,7 +7,7 @@ __all__ = ['SMALL_CLUSTER', 'Partition', 'fill_empty', 'cut_share', 'from_assign
            'has_labels', 'batch_bytes_per_node', 'auto_num_parts', 'fingerprint', 'cached_partition']
 
 # %% ../nbs/20_partition.ipynb #imports
-import hashlib, heapq, json, sys, warnings
+import hashlib, heapq, json, sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from fastcore.basics import patch, patch_to
 from torch import Tensor
 from torch_geometric.data import Data
-from .core import Patched, atomic_write, between, counted, html_table, refuse
+from .core import Patched, atomic_write, between, counted, html_table, refuse, warn_user
 from .datasets import count_classes
 from .graphs import as_edge_index, as_graph, as_labels, as_numbers
 from .memory import parse_memory
@@ -77,8 +77,8 @@ def fill_empty(
     sizes = np.bincount(assignment, minlength=num_parts)
     empty = np.flatnonzero(sizes == 0)
     if len(empty) == 0: return assignment
-    warnings.warn(f'the partitioner left {len(empty)} of {num_parts} clusters empty; '
-                  'they were filled from the largest ones', stacklevel=3)
+    warn_user(f'the partitioner left {len(empty)} of {num_parts} clusters empty; '
+              'they were filled from the largest ones')
     members, ends = np.argsort(assignment, kind='stable'), np.cumsum(sizes)
     assignment = assignment.copy()
     clusters = [(-size, part) for part, size in enumerate(sizes.tolist())]
@@ -427,7 +427,7 @@ def cached_partition(
     path = Path(folder)/f'{prefix or task.method}-{task.num_parts}-{key[:16]}.npz'
     if path.exists():
         try: return Partition.load(path, key)
-        except (ValueError, OSError) as error: warnings.warn(f'{error}; the partition is computed again', stacklevel=2)
+        except (ValueError, OSError) as error: warn_user(f'{error}; the partition is computed again')
     partition = _run(task)
     partition.save(path, key)
     return partition

@@ -9,14 +9,14 @@ __all__ = ['PRECISIONS', 'inner_model', 'is_compiled', 'float_type', 'with_adj_t
            'predict_logits']
 
 # %% ../nbs/43_step.ipynb #imports
-import copy, inspect, math, warnings
+import copy, inspect, math
 from collections.abc import Callable, Collection
 from contextlib import contextmanager
 from typing import Any
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .core import refuse
+from .core import refuse, warn_user
 from .device import pick_device
 from .graphs import as_graph
 from .model import Adjacency
@@ -114,7 +114,7 @@ def check_edge_fields(
     arguments, kind = inspect.signature(model.forward).parameters, type(model).__name__
     for name in _EDGE_FIELDS:
         if name in data and name not in taken:
-            warnings.warn(f'{kind} takes no {name}: it works as if the graph had none', stacklevel=3)
+            warn_user(f'{kind} takes no {name}: it works as if the graph had none')
         required = name in arguments and arguments[name].default is inspect.Parameter.empty
         if name in taken and name not in data and required:
             refuse(f'{name} is missing, which {kind} takes', f'Set data.{name}, one row for each edge')

@@ -7,7 +7,7 @@ __all__ = ['node_loss', 'mean_squared_error', 'class_weights', 'TargetScale', 'i
            'Examples', 'Task', 'task_of', 'task_of_batch', 'changed_task', 'check_labels']
 
 # %% ../nbs/42_tasks.ipynb #imports
-import copy, math, warnings
+import copy, math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from .core import MASKS, Patched, html_table, refuse
+from .core import MASKS, Patched, html_table, refuse, warn_user
 from .graphs import as_graph, as_numbers, choose_split, label_kind
 from .metrics import ERRORS, METRICS, Scores, check_metric, score
 
@@ -276,9 +276,8 @@ def mean_loss(self:Task,
     weight = {} if class_weight is None else dict(class_weight=class_weight)
     mean = _called(self.loss, 'loss', outputs, y, **weight)
     if not isinstance(mean, Tensor) or mean.numel() != 1:
-        shape = list(getattr(mean, 'shape', []))
-        refuse(f'the loss gave a {type(mean).__name__} of shape {shape}',
-               'It should give a scalar tensor, the mean over the nodes')
+        gave = f'a tensor of shape {list(mean.shape)}' if isinstance(mean, Tensor) else f'{mean!r:.40}'
+        refuse(f'the loss gave {gave}', 'It should give a scalar tensor, the mean over the nodes')
     return mean.reshape(())
 
 @patch
@@ -387,7 +386,7 @@ def _is_higher_better(metric):
     if found is None:
         name = name_of(metric)
         advice = f'otherwise set {name}.higher_is_better = False'
-        warnings.warn(f'a higher {name} is taken for better; {advice}', stacklevel=2)
+        warn_user(f'a higher {name} is taken for better; {advice}')
     return True if found is None else bool(found)
 
 # %% ../nbs/42_tasks.ipynb #check-labels
