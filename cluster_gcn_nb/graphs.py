@@ -411,6 +411,12 @@ def _advice(data):
     return 'Make one: torch_geometric.data.Data(x=..., edge_index=..., y=...)'
 
 # %% ../nbs/10_graphs.ipynb #as_graph-all
+def _whole(num_classes):
+    "The integer; PyG makes a tensor of it where a batch holds several graphs, with the same number for each."
+    numbers = np.unique(np.asarray(num_classes))
+    if numbers.dtype.kind in 'iu' and len(numbers) == 1: return int(numbers[0])
+    refuse(f'num_classes={num_classes!r} should be an integer', 'Set it to the number of classes')
+
 def as_graph(
     data:Data, # a graph in the user's form
     needs:Sequence[str]=(), # fields that it must have
@@ -420,8 +426,6 @@ def as_graph(
     if not isinstance(data, Data):
         refuse(f'the graph should be a PyG Data, not a {type(data).__name__}', _advice(data), TypeError)
     _check_needs(data, needs)
-    if not isinstance(data.get('num_classes', 0), int):
-        refuse(f'num_classes={data["num_classes"]!r} should be an integer', 'Set it to the number of classes')
     if not isinstance(data.get('id_name', ''), str):
         refuse(f'id_name={data["id_name"]!r:.80} should be a text', "Set it to your name for the ids, such as 'page'")
     n = _count_nodes(data)
@@ -431,6 +435,7 @@ def as_graph(
     if 'x' in needs and not found['x'].shape[1]: refuse('x has no columns: there are no features', 'Set data.x')
     if data.get('y') is not None: found |= _labels(data, n)
     found |= _masks(data, n)
+    if not isinstance(data.get('num_classes', 0), int): found['num_classes'] = _whole(data['num_classes'])
     ids = data.get('node_names')
     if ids is not None and not _names_whole(data): found['node_names'] = as_ids(ids, n)
     if type(data.get('num_nodes')) is not int and ('num_nodes' in data or 'x' not in found): found['num_nodes'] = n
