@@ -123,7 +123,7 @@ class Clusters(torch.utils.data.Dataset, Patched):
         "What matters."
         sizes = np.diff(self._ptr)
         return [('nodes', f'{self.num_nodes:,}'), ('edges', f'{self.num_edges:,}'), ('clusters', f'{self.num_parts:,}'),
-                ('sizes', f'{sizes.min():,} to {sizes.max():,}'), ('edges cut', f'{self.edge_cut:.1%}')]
+                ('sizes', between(sizes.min(), sizes.max())), ('edges cut', f'{self.edge_cut:.1%}')]
 
     def _summary(self): # of nodes, edges and clusters
         sizes, edges = np.diff(self._ptr), counted(self.num_edges, 'edge')

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 import numpy as np
-from .core import MASKS, MAX_NODES, refuse
-from .tables import Database, Table, counted
+from .core import MASKS, MAX_NODES, counted, refuse
+from .tables import Database, Table
 
 # %% ../nbs/14_columns.ipynb #columns
 @dataclass

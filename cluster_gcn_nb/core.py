@@ -431,16 +431,18 @@ def data_root(
 
 # %% ../nbs/00_core.ipynb #counted
 def counted(
-    n:int, # how many
-    noun:str, # of what, in the singular; its plural ends in s
-) -> str: # `'1 node'`, `'2,000 nodes'`
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+    number:int, # of things
+    one:str, # the word for one of them
+    many:str='', # for several, if that is not the same with an s
+) -> str: # such as `'1 node'`, `'2,000 nodes'`
+    return f'{number:,} {one if number == 1 else many or one + "s"}'
 
 def between(
     least:int, most:int, # of several numbers
-    noun:str, # of what
-) -> str: # `'40 nodes'`, `'40 to 60 nodes'`
-    return counted(most, noun) if least == most else f'{least:,} to {counted(most, noun)}'
+    one:str='', # the word for one of the things that are counted; without it: numbers alone
+) -> str: # `'40 nodes'`, `'40 to 60 nodes'`, `'40 to 60'`
+    last = counted(most, one) if one else f'{most:,}'
+    return last if least == most else f'{least:,} to {last}'
 
 # %% ../nbs/00_core.ipynb #html
 def html_table(

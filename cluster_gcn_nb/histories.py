@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from .batching import Clusters, move_batch
 from .core import Patched, atomic_write, new_array, refuse
-from .layerwise import Variant, counted, steps_of, try_training
+from .layerwise import Variant, entry_weights, steps_of, try_training
 from .links import Links, places_of
 from .model import NORMS, degree_and_diagonal, entry_scales
 from .resident import Padding, dummy_ends, pad_field
@@ -78,7 +78,7 @@ class WholeRows:
         rows = torch.repeat_interleave(links.crow_indices().diff(), output_size=len(links.col_indices()))
         loop = nodes.index_select(0, rows) == links.col_indices()
         weight = links.values() if self.variant.weighted and not marks(links)['is_unweighted'] else None
-        return links, rows, loop, counted(weight, rows, loop, self.variant.one_loop)
+        return links, rows, loop, entry_weights(weight, rows, loop, self.variant.one_loop)
 
     def _scales(self, start, stop):
         "`degree` and `diag` of these nodes."

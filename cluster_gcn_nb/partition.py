@@ -60,7 +60,7 @@ class Partition(Patched):
         smallest, largest = int(self.sizes.min()), int(self.sizes.max())
         made = self.method if self.seed is None else f'{self.method}, seed {self.seed}'
         return [('nodes', f'{len(self.assignment):,}'), ('clusters', f'{self.num_parts:,}'),
-                ('sizes', f'{smallest:,} to {largest:,}'), ('edges cut', f'{self.edge_cut:.1%}'), ('method', made)]
+                ('sizes', between(smallest, largest)), ('edges cut', f'{self.edge_cut:.1%}'), ('method', made)]
 
     def __repr__(self):
         nodes, (*_, (_, made)) = counted(len(self.assignment), 'node'), self.rows()

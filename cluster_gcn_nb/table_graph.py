@@ -16,10 +16,10 @@ from fastcore.basics import patch
 from .columns import (INTEGERS, LABELS, MOST, SPLITS, Columns, Feature, Labels, as_id, check_edges,
                                     check_ids, choose_ends, choose_features, choose_id, choose_labels, choose_split,
                                     choose_weight, columns_at_once, named_like, some, useful_columns)
-from .core import MASKS, MAX_NODES, Patched, file_kind, refuse
+from .core import MASKS, MAX_NODES, Patched, counted, file_kind, refuse
 from .formats import ENDINGS, RawGraph, looks_like, read_graph
 from .progress import ProgressBar
-from .tables import Database, counted, literal
+from .tables import Database, literal
 
 # %% ../nbs/15_table_graph.ipynb #ids
 class TableGraph(Patched):
