@@ -208,7 +208,7 @@ def batch_rows(self:ClusterLoader) -> list: # of `(name, formatted value)`
     found.append(('order', f'by {type(own).__name__}' if own else same))
     is_cut_there = self.graph is not data
     if self.device is not None: found.append(('device', f"{self.device}, {'cut' if is_cut_there else 'moved'} there"))
-    if is_cut_there and self.graph.padding is not None: found.append(('size', 'all filled up to one'))
+    if is_cut_there and self.graph.padding is not None: found.append(('size', 'padded to one size'))
     if self.kept is not None: found.append(('kept', 'in memory'))
     return found
 

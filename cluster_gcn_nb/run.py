@@ -155,6 +155,9 @@ class Settings(Patched):
         if self.patience is not None and not self.patience >= 1:
             raise ValueError(f'patience={self.patience} should be 1 or more')
         if self.resume and self.checkpoint is None: refuse('resume=True needs a file to go on from', 'Give checkpoint=')
+        if self.overwrite and self.checkpoint is None: refuse('overwrite=True is for a checkpoint', 'Give checkpoint=')
+        if self.resume and self.overwrite:
+            refuse('resume=True goes on with a run, and overwrite=True begins again', 'Give one of them')
         if self.checkpoint is not None and Path(self.checkpoint).is_dir():
             refuse(f'checkpoint={str(self.checkpoint)!r} is a folder', 'Name a file')
         self.callbacks = [self.callbacks] if callable(self.callbacks) else list(self.callbacks)

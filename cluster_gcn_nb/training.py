@@ -274,7 +274,8 @@ def _resume(run):
 def _keep(run, at_end):
     "Write the checkpoint, on rank 0, if it is time to."
     path, every = run.settings.checkpoint, run.settings.checkpoint_every
-    if path is None or not (at_end or run.epoch % every == 0): return
+    replaces = run.epoch == 1 and run.settings.overwrite                 # so that resume=True finds this run
+    if path is None or not (at_end or replaces or run.epoch % every == 0): return
     def write():
         if run.histories is not None: run.histories.save(Path(path))
         write_checkpoint(path, run.state())
