@@ -7,7 +7,7 @@ __all__ = ['plain', 'write_checkpoint', 'checkpoint_state', 'read_checkpoint', '
            'plain_text', 'structure', 'weights_id', 'numerics', 'warn_if_moved']
 
 # %% ../nbs/44_checkpoint.ipynb #imports
-import hashlib, io, pickle, re
+import hashlib, inspect, io, pickle, re
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -121,13 +121,22 @@ def _numbers_text(value):
     numbers = value.detach().cpu().to_dense().contiguous()
     return f'numbers{hashlib.sha256(numbers.view(-1).view(torch.uint8).numpy().tobytes()).hexdigest()}'
 
+def _lambda_text(function):
+    "Its code, its defaults, and the values that it encloses; functions among these by name."
+    enclosed = inspect.getclosurevars(function).nonlocals
+    def described(value): # a tensor may be trained
+        if isinstance(value, torch.Tensor): return value.dtype, tuple(value.shape)
+        return getattr(value, '__qualname__', value)
+    enclosed = {name: described(value) for name, value in enclosed.items()}
+    return plain_text([function.__code__, function.__defaults__, function.__kwdefaults__, enclosed])
+
 def plain_text(
     value:Any, # such as an attribute of a module, or a function
 ) -> str:
     "A value as text that is the same in every process: without addresses in memory, sets in order."
     if isinstance(value, CodeType): return f'code{value.co_code.hex()}{value.co_names}{plain_text(value.co_consts)}'
     if isinstance(value, (torch.Tensor, np.ndarray)): return _numbers_text(value)
-    if isinstance(value, FunctionType) and '<lambda>' in value.__qualname__: return plain_text(value.__code__)
+    if isinstance(value, FunctionType) and '<lambda>' in value.__qualname__: return _lambda_text(value)
     if callable(value) and hasattr(value, '__qualname__'): return f'{value.__module__}.{value.__qualname__}'
     if isinstance(value, dict):
         return '{' + ', '.join(f'{plain_text(k)}: {plain_text(v)}' for k, v in value.items()) + '}'

@@ -140,7 +140,7 @@ def score_graph(
     memory:int|str|None=None, # see evaluate
     per_output:bool=False, # see evaluate
 ) -> Scores|list:
-    "The same, for a graph that has come through the front door."
+    "Score a model on a graph and labels that `graph_and_labels` has checked."
     ranks = join()
     at_once = memory is None and isinstance(data, Data)
     with ranks.together('evaluate'):
