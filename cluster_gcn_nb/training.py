@@ -274,9 +274,10 @@ def _resume(run):
 def _keep(run, at_end):
     "Write the checkpoint, on rank 0, if it is time to."
     path, every = run.settings.checkpoint, run.settings.checkpoint_every
-    replaces = run.epoch == 1 and run.settings.overwrite                 # so that resume=True finds this run
-    if path is None or not (at_end or replaces or run.epoch % every == 0): return
+    due, may_replace = at_end or run.epoch % every == 0, run.epoch == 1 and run.settings.overwrite
+    if path is None or not (due or may_replace): return
     def write():
+        if not (due or Path(path).exists()): return []      # an earlier run is replaced, so that resume=True finds this
         if run.histories is not None: run.histories.save(Path(path))
         write_checkpoint(path, run.state())
         if run.histories is not None: run.histories.drop_older(Path(path))
