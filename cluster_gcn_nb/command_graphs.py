@@ -180,6 +180,7 @@ def task_name(data:Any, config:dict) -> str: # 'classification', 'regression' or
 
 def labels_to_learn(data:Any, config:dict) -> dict: # of learnt_from
     "Check that there are labels to learn, note the task, and print what the graph is."
+    from cluster_gcn_nb.core import counted
     from cluster_gcn_nb.datasets import count_classes
     from cluster_gcn_nb.runs import check_task, learnt_from
     from cluster_gcn_nb.step import labels_of
@@ -192,7 +193,7 @@ def labels_to_learn(data:Any, config:dict) -> dict: # of learnt_from
     classes = count_classes(labels)
     config['task'] = task_name(data, config)
     numbers = 1 if labels.y.ndim == 1 else labels.y.shape[1]
-    what = f'{classes} classes' if classes else f"{numbers} number{'s' if numbers > 1 else ''} to predict"
+    what = counted(classes, 'class', 'classes') if classes else f"{counted(numbers, 'number')} to predict"
     say(f"{config['graph']}: {data.num_nodes:,} nodes, {data.num_edges:,} edges, "
         f'{data.num_features:,} features, {what}')
     return learnt_from(labels, data.num_features, classes or numbers)

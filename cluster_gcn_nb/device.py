@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from .core import refuse
+from .core import counted, refuse
 
 # %% ../nbs/02_device.ipynb #device
 def launched() -> bool:
@@ -45,7 +45,7 @@ def pick_device(
         refuse(f'device {device!r} is not supported', "Sparse CSR products need 'cpu' or 'cuda'")
     if found == torch.device('cuda') and count: found = _own_gpu(count)
     if found.type == 'cuda' and (found.index or 0) >= count:
-        seen = f"{count or 'no'} GPU{'s' if count > 1 else ''}"
+        seen = counted(count, 'GPU') if count else 'no GPU'
         refuse(f'device {device!r} was asked for, but torch sees {seen}', "Use device='cpu' or 'auto'")
     return found
 
