@@ -461,3 +461,5 @@ def plan_training(
         names = ', '.join(STAGES[stage.name] for stage in stages if stage.memory > settings.memory)
         notes.append(f'more than the budget of {show_memory(settings.memory)}: {names}')
     return TrainingPlan(str(name), size, settings, stages, give_advice(size, settings, stages), notes)
+
+plan_training.__delwrap__ = Columns  # type: ignore[attr-defined]  # as of load_graph

@@ -363,3 +363,5 @@ def load_graph(
             job = _Job(path, work, num_parts, budget // 4 if budget else 500_000_000, precision, overwrite, checksum)
             if isinstance(found, Data): return _store_data(job, found)
             return _store_or_memory(job, given, memory, budget, quiet)
+
+load_graph.__delwrap__ = Columns  # type: ignore[attr-defined]  # whose comments the documentation shows
