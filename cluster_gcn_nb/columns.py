@@ -9,6 +9,7 @@ __all__ = ['STARTS', 'ENDS', 'IDS', 'LABELS', 'WEIGHTS', 'SPLITS', 'INTEGERS', '
            'Labels', 'choose_labels', 'choose_split']
 
 # %% ../nbs/14_columns.ipynb #imports
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -311,6 +312,7 @@ def _why_left(db, table, name):
     if kind.startswith(('STRUCT', 'MAP')): return 'it holds objects'
     value = _odd_value(db, table, name)
     if value is None: return 'it is empty'
+    if re.fullmatch(r'-?[\d.]*\d,\d+', value): return f'{value!r} has a decimal comma: write a point (pandas: decimal=",")'
     return f'{value[:40]!r} is a text' if kind == 'VARCHAR' and not table.is_text else f'{value[:40]!r} is no number'
 
 def _left_out(db, table, names, features):
@@ -331,7 +333,8 @@ def _report(features, missing, left, earlier=None):
     names = [feature.name for feature in features]
     scaled = [feature.name for feature in features if feature.scale != 1]
     reasons = [f'column {name!r}: {why}' for name, why in left.items() if why]
-    if len(left) > len(reasons): reasons.append(counted(len(left) - len(reasons), 'other column'))
+    others = [repr(name) for name, why in left.items() if not why]
+    if others: reasons.append(f"{counted(len(others), 'other column')}: {some(others)}")
     report = ['features: none']
     if names: report = [f'features: {counted(len(names), "column")} of numbers: {some(names)} (option features)']
     how = 'as in the training' if earlier else 'to mean 0 and deviation 1'
@@ -405,6 +408,14 @@ def _missing_words(db, table, column):
     if names or not numbers: return []
     return [word for word, in db.rows(f'SELECT DISTINCT {text} FROM {table.view} WHERE {is_word} ORDER BY 1')]
 
+def _alike(names):
+    "Names of classes that differ from an earlier one in capitals or blanks only, each with that one."
+    first, found = {}, []
+    for name in map(str, names):
+        other = first.setdefault(' '.join(name.lower().split()), name)
+        if other != name: found += [repr(other), repr(name)]
+    return list(dict.fromkeys(found))
+
 def _check_labels(db, table, column, number, most):
     "Raise a `ValueError` for a number that is too large for a label."
     found = db.rows(f'SELECT {number} FROM {table.view} WHERE abs({number}) > {most} LIMIT 1')
@@ -472,6 +483,7 @@ def choose_labels(
     report += not_labels
     odd = [name for name in names if str(name).lower() in _UNKNOWN]
     if odd: report.append(f'labels: {some(odd)} is taken for a class; if it is none, leave the field empty')
+    if alike := _alike(names): report.append(f'labels: {some(alike)} are classes of their own; if they are one, write it alike')
     return Labels('classes', f'CASE WHEN NOT {is_minus_one} THEN {rank}::VARCHAR END', names, report)
 
 # %% ../nbs/14_columns.ipynb #split

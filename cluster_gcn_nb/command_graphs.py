@@ -270,6 +270,7 @@ def graph_to_predict(run:str, config:dict, graph:str|None, root:str|None, tables
     config = config | dict(root=root or config.get('root'))
     if all(config.get(key) == value for key, value in given.items()): return same_graph(config, **limits)
     found = other_graph(config, given) | dict(root=config['root'])
+    if 'nodes' in given and not graph: say(f"edges: those of the run, in {found['graph']} (option graph, for others)")
     has_nodes = found.get('nodes') or file_kind(found['graph']) in ('.graphml', '.gml', *JSON)
     more = as_trained(config, found) if has_nodes else {}
     if has_nodes and not found.get('split'): more['split'] = False

@@ -267,14 +267,16 @@ def number_of(self:TableGraph, end:str, column:str):
 
 @patch
 def weights(self:TableGraph):
-    "The column of weights in SQL. Raises `ValueError` if one of them is no finite number."
+    "The column of weights in SQL. Raises `ValueError` if one of them is no finite number from 0 up."
     name = self.edges.sql(self.weight)
     number = f'TRY_CAST({name} AS DOUBLE)'
-    is_wrong = f'{number} IS NULL OR NOT abs({number}) <= {MOST}'
+    is_wrong = f'{number} IS NULL OR NOT {number} BETWEEN 0 AND {MOST}'
     wrong = self.db.rows(f'SELECT {name}::VARCHAR FROM {self.edges.view} WHERE {is_wrong} LIMIT 1')
     if wrong:
-        refuse(f'{self.edges.source}: the weight {wrong[0][0]!r} in column {self.weight!r} is no number, or too large',
-               'Correct it, or leave weights out (option weight)')
+        value = wrong[0][0]
+        what = 'is empty' if value is None else f'holds {value!r}, which is no number from 0 up, or too large'
+        refuse(f'{self.edges.source}: column {self.weight!r} of weights {what}',
+               'Correct it (decimals have a point), or leave weights out: weight=False, in a shell --weight none')
     return number
 
 # %% ../nbs/15_table_graph.ipynb #report-edges
@@ -294,8 +296,14 @@ def report_edges(self:TableGraph, rows:int, missing:int, unknown:int, loops:int,
     if unknown: dropped.append(f'{counted(unknown, "row")} with an unknown end, such as {self.stranger(strangers)}')
     if loops: dropped.append(f'{counted(loops, "row")} from a node to itself')
     if dropped: self.report.append(f'edges: dropped {"; ".join(dropped)}')
+    if unknown > rows / 5:
+        self.report.append(f'edges: {unknown / rows:.0%} of the rows name an unknown node: give all nodes, and beside new '
+                           'nodes the earlier ones that they are linked to')
     if proper > self.num_links:
-        self.report.append(f'edges: merged {counted(proper - self.num_links, "repeated row")}')
+        merged = f'edges: merged {counted(proper - self.num_links, "repeated row")}'
+        added = '; weights of one direction were added up' if self.weight else ''
+        averaged = ', those of both directions averaged' if added and not self.columns.directed else ''
+        self.report.append(f'{merged}{added}{averaged}')
     ways = 'each in its own direction' if self.columns.directed else 'each in both directions (option directed)'
     self.report.append(f'edges: {self.num_links:,} in the graph, {ways}')
     self.num_alone = self.num_nodes - self.count_linked()
@@ -357,7 +365,7 @@ def describe_nodes(self:TableGraph):
     self.label_name = label
     names = self.others.get('class_names')
     if label: self.label = choose_labels(self.db, self.nodes, label, self.columns, names)
-    elif 'y' not in self.arrays: self.report.append('labels: none (option label)')
+    elif 'y' not in self.arrays: self.report.append('labels: none (name their column by the option label)')
     self.part, report = choose_split(self.db, self.nodes, self.columns, self.label.kind)
     self.report += self.label.report + report
     if 'x' in self.arrays:

@@ -293,6 +293,7 @@ def _format_of(db, path):
     if packed == 'zstd':                                    # its first line, which DuckDB unpacks
         check_zstd(path)
         start = (_first_lines(db, path, packed, 1) or [''])[0].encode()
+    if start[:2] in (b'\xff\xfe', b'\xfe\xff'): refuse(f'{path} is UTF-16 text', 'Convert it: iconv -f utf-16 -t utf-8')
     if re.match(ARROW, start): refuse(f'{path} is a table of Arrow', READ_ARROW)
     if start.startswith(b'PAR1') and packed != 'none': refuse(f'{path} is compressed Parquet', 'Decompress it')
     if start.startswith(b'PAR1') or kind == '.parquet': return 'parquet', packed
@@ -400,7 +401,7 @@ def _column(values, split=True):
     missing = np.array([_is_missing(value) for value in values], bool)
     there = {type(value) for value, no in zip(values, missing) if not no}
     is_large = any(type(value) is int and abs(value) > 2**53 for value in values)       # too large for a float
-    for kinds, dtype in (({int}, np.int64), ({int, float}, np.float64)):
+    for kinds, dtype in (({bool}, np.bool_), ({int}, np.int64), ({int, float}, np.float64)):
         if not there or not there <= kinds or (is_large and float in kinds): continue
         with suppress(OverflowError):
             return np.ma.array(np.array([0 if no else v for v, no in zip(values, missing)], dtype), mask=missing)
