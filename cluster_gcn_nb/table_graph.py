@@ -297,8 +297,8 @@ def report_edges(self:TableGraph, rows:int, missing:int, unknown:int, loops:int,
     if loops: dropped.append(f'{counted(loops, "row")} from a node to itself')
     if dropped: self.report.append(f'edges: dropped {"; ".join(dropped)}')
     if unknown > rows / 5:
-        self.report.append(f'edges: {unknown / rows:.0%} of the rows name an unknown node: give all nodes, and beside new '
-                           'nodes the earlier ones that they are linked to')
+        advice = 'give all nodes, and beside new nodes the earlier ones that they are linked to'
+        self.report.append(f'edges: {unknown / rows:.0%} of the rows name an unknown node: {advice}')
     if proper > self.num_links:
         merged = f'edges: merged {counted(proper - self.num_links, "repeated row")}'
         added = '; weights of one direction were added up' if self.weight else ''
