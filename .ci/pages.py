@@ -1,6 +1,7 @@
 """Make each page as nbdev makes it for Quarto, which is not needed for it, and say which ones fail.
 
-`nbdev_docs` stops at such a page. `python .ci/pages.py` exits with 1 if there is one; pages are made in a temporary folder.
+`nbdev_docs` stops at such a page. `python .ci/pages.py` exits with 1 if there is one. Pages are made in a
+temporary folder.
 """
 import os, sys, tempfile
 from pathlib import Path

@@ -15,12 +15,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from fastcore.meta import delegates
-from cluster_gcn_nb.command_graphs import (
-    all_options, check_tables, graph_name, graph_to_predict, load_options, load_to_train, on_main, open_graph, say,
-    store_parts, table_options)
+from .command_graphs import (
+    all_table_options, check_tables, graph_name, graph_to_predict, load_options, load_to_train, on_main, open_graph,
+    say, store_parts, table_options)
 from .options import (
     ALL_TABLES, DATASET_NAMES, PARTITION_NEEDS, PLAN_NEEDS, PREDICT_NEEDS, TRAIN_NEEDS, check_free, check_options,
-    check_out, console_command, is_first, learnt_kind, meant, one_line_errors)
+    check_out, console_command, is_first, did_you_mean, learnt_kind, one_line_errors)
 
 if __name__ == '__main__' and '__file__' in globals():         # python -m: go on in the module, not in its copy
     from cluster_gcn_nb import cli
@@ -239,7 +239,7 @@ def cluster_gcn_train(
         options = check_command(cluster_gcn_train, locals(), TRAIN_NEEDS)
         folder, *how = (options.pop(name) for name in ('out', 'resume', 'overwrite'))
         check_out(folder)
-        config = options | all_options(options)
+        config = options | all_table_options(options)
         if config['split'] == 'all' and not config['nodes']: train_splits(config, folder, *how)
         else: train_one(config, folder, *how)
 
@@ -351,7 +351,7 @@ def cluster_gcn_stats(
 def graph_to_cut(
     options:dict, # of cluster_gcn_partition
 ): # a `Data`; a ClusterStore of tables that are larger than the memory
-    options = options | all_options(options)
+    options = options | all_table_options(options)
     return open_graph(options, options['memory'], options['store'], options['num_parts'], options['overwrite'])
 
 def say_store(data:Any, store:str):
@@ -530,7 +530,7 @@ def named_command():
     example = 'example: python -m cluster_gcn_nb.cli train --out run'
     if name in ('-h', '--help'): return lambda: print(f'{example}\nknown: {known}')
     if name not in COMMANDS:
-        problem = f'there is no command {name!r}{meant(name, COMMANDS)}' if name else 'name a command'
+        problem = f'there is no command {name!r}{did_you_mean(name, COMMANDS)}' if name else 'name a command'
         print(f'error: {problem} (known: {known})', file=sys.stderr)
         sys.exit(2)
     sys.argv[:2] = [f'cluster_gcn_{name}']

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 import cluster_gcn_nb
-from .checkpoint import numerics, structure, warn_if_moved, weights_id
+from .checkpoint import numeric_environment, structure, warn_if_moved, weights_checksum
 from .core import (
     Patched, atomic_write, disk_errors, html_table, leftovers, new_array, open_locked, refuse, temporary_folder)
 from .graphs import label_kind
@@ -91,7 +91,7 @@ class PredictionState(Patched):
         self.dtype = dtype
         self.ranks = ranks
         self.about = dict(key=key, num_nodes=num_nodes)
-        self.numerics = numerics(device)
+        self.numerics = numeric_environment(device)
         self.sweeps = sweeps or []                  # bool for each layer but the last
         self.saved = 0.                             # when
         self.done:dict = {}                         # of each layer, the rows that are on disk
@@ -379,7 +379,7 @@ def in_blocks(self:Prediction,
 def key(self:Prediction) -> str:
     "What identifies this prediction, on any machine."
     model = structure(self.model, code=True), self.layer, self.widths, self.classes, self.probabilities, str(self.dtype)
-    known = cluster_gcn_nb.__version__, *model, self.graph.fingerprint, weights_id(self.model)
+    known = cluster_gcn_nb.__version__, *model, self.graph.fingerprint, weights_checksum(self.model)
     return hashlib.sha256(repr(known).encode()).hexdigest()
 
 # %% ../nbs/61_inference.ipynb #predictor-run
@@ -504,7 +504,7 @@ def _check_ranks(self:Prediction):
     self.ranks.check_same('layer=, out= and classes=', (self.layer, str(self.out), self.classes))
     self.ranks.check_same('nodes=', getattr(self.graph, 'nodes_id', None))
     self.ranks.check_same('the graph', (*sizes, self.widths, str(self.dtype)))
-    self.ranks.check_same('the weights of the model', weights_id(self.model))
+    self.ranks.check_same('the weights of the model', weights_checksum(self.model))
 
 @patch
 def _begin(self:Prediction, stack): # the state; `stack` is left when the prediction ends

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['METRIC_NAMES', 'RULES', 'KAMINPAR', 'TABLES', 'ALL_TABLES', 'SPLIT', 'TRAIN_NEEDS', 'PARTITION_NEEDS',
-           'PREDICT_NEEDS', 'PLAN_NEEDS', 'DATASET_NAMES', 'meant', 'Rule', 'listed', 'one_of', 'shares',
-           'check_values', 'Need', 'check_options', 'missing', 'check_file', 'check_out', 'model_file', 'learnt_kind',
-           'check_free', 'Parser', 'make_parser', 'spelled', 'console_command', 'is_first', 'one_line_errors']
+           'PREDICT_NEEDS', 'PLAN_NEEDS', 'DATASET_NAMES', 'did_you_mean', 'Rule', 'listed', 'one_of', 'parse_split',
+           'check_values', 'Need', 'check_options', 'raise_missing', 'check_file', 'check_out', 'model_file',
+           'learnt_kind', 'check_free', 'Parser', 'make_parser', 'spelled', 'console_command', 'is_first',
+           'one_line_errors']
 
 # %% ../nbs/79_options.ipynb #imports
 import argparse, difflib, json, math, os, re, sys
@@ -23,7 +24,7 @@ from fastcore.docments import docments
 # %% ../nbs/79_options.ipynb #meant
 _OTHER_NAMES = dict(gpu='cuda')                 # that no matching of letters would find
 
-def meant(
+def did_you_mean(
     word:str, # as the user has typed it
     known:Iterable, # the right words
 ) -> str: # such as "; did you mean 'sym'?"; nothing if none is like it
@@ -50,7 +51,7 @@ def listed(
 
 def one_of(*names:str) -> Rule: return Rule(listed(names), lambda value: value in names, names)
 
-def shares(
+def parse_split(
     text:str, # of the option `split`
 ) -> Any: # two numbers; the number of one of several splits; or the text, which is the name of a column
     if text.isdecimal(): return int(text)
@@ -58,7 +59,7 @@ def shares(
     except ValueError: return text
 
 def _is_split(text):
-    found = shares(text)
+    found = parse_split(text)
     return not isinstance(found, tuple) or len(found) == 2 and 0 < found[0] <= sum(found) <= 1
 
 # %% ../nbs/79_options.ipynb #rules
@@ -104,7 +105,7 @@ def check_values(
         if value is None or name not in ('metric', *RULES): continue
         rule = _metric_rule(options.get('task')) if name == 'metric' else RULES[name]
         if rule.allows(value): continue
-        raise ValueError(f'{name}={value!r} should be {rule.words}{meant(str(value), rule.known)}')
+        raise ValueError(f'{name}={value!r} should be {rule.words}{did_you_mean(str(value), rule.known)}')
 
 # %% ../nbs/79_options.ipynb #needs
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def check_options(
     defaults = {name: option.default for name, option in signature(f).parameters.items()}
     options = {name: value for name, value in given.items() if name != 'kwargs'} | given.get('kwargs', {})
     if unknown := options.keys() - defaults.keys():
-        raise TypeError(f'there is no option {min(unknown)!r}{meant(min(unknown), defaults)}')
+        raise TypeError(f'there is no option {min(unknown)!r}{did_you_mean(min(unknown), defaults)}')
     options = defaults | options
     check_values(options)
     every = SimpleNamespace(**options | known)
@@ -206,7 +207,7 @@ PLAN_NEEDS = (
 DATASET_NAMES = ('Cora', 'CiteSeer', 'PubMed', 'Debian', 'DebianTags',
                  'ogbn-arxiv', 'ogbn-mag', 'ogbn-products', 'ogbn-papers100M')
 
-def missing(
+def raise_missing(
     path:str|Path, # of what is not there
     what:str='file', # file or folder
     known:Sequence[str]=(), # what else may be meant
@@ -215,13 +216,13 @@ def missing(
     path = Path(path)
     folder = path.expanduser().parent
     beside = sorted({*os.listdir(folder)} - {path.name}) if folder.is_dir() else ()
-    raise FileNotFoundError(f'there is no {what} {str(path)!r}{meant(path.name, [*beside, *known])}')
+    raise FileNotFoundError(f'there is no {what} {str(path)!r}{did_you_mean(path.name, [*beside, *known])}')
 
 def check_file(
     path:str|Path|None, # as the user names it; None: nothing is checked
 ):
     "Raise a `FileNotFoundError` if there is no such file."
-    if path is not None and not Path(path).expanduser().is_file(): missing(path)
+    if path is not None and not Path(path).expanduser().is_file(): raise_missing(path)
 
 def check_out(
     out:str|Path|None, # a folder for results; None: nothing is checked
@@ -239,7 +240,7 @@ def model_file(
     path = Path(folder)/'model.npz'
     if path.is_file(): return path
     if Path(folder).is_file(): raise NotADirectoryError(f'{folder} is a file. Name the folder of a run')
-    if not Path(folder).is_dir(): missing(folder, 'folder')
+    if not Path(folder).is_dir(): raise_missing(folder, 'folder')
     advice = f'Name one of its splits: {folder}/split0' if (Path(folder)/'split0').is_dir() else 'Name another one'
     raise FileNotFoundError(f'{folder} is not the folder of a finished run: there is no model.npz. {advice}')
 
@@ -310,7 +311,7 @@ def spelled(
 def _stray(words, word, parser):
     "What is wrong with a word that no option takes."
     names = [name for action in parser._actions for name in action.option_strings]
-    if word.startswith('-'): return f'there is no option {word}{meant(word, names)}'
+    if word.startswith('-'): return f'there is no option {word}{did_you_mean(word, names)}'
     before = words[words.index(word) - 1]
     if before in names: return f'{before} takes no value: leave out {word!r}'
     return f'{word!r} follows no option: options begin with --, as in {parser.usage.split(maxsplit=1)[1]}'

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from .loader import ClusterLoader, moved_ahead
 from .checkpoint import (
-    mixed_seed, numerics, plain, plain_text, random_state, set_random_state, structure, warn_if_moved, weights_id)
+    mixed_seed, numeric_environment, plain_text, plain_values, random_state, set_random_state, structure,
+    warn_if_moved, weights_checksum)
 from .core import Patched, atomic_write, counted, html_table, refuse
 from .data_parallel import begin_epoch, end_epoch
 from .evaluation import check_task, score_graph
@@ -200,7 +201,7 @@ def recipe(
     "What the numbers of a run depend on."
     model, own = inner_model(model), settings.optimizer is not None
     sampler = getattr(loader, 'batch_sampler', None)
-    return plain(dict(
+    return plain_values(dict(
         lr=None if own else settings.lr,
         weight_decay=None if own else settings.weight_decay,
         warmup=0 if own else settings.warmup,
@@ -224,7 +225,7 @@ def recipe(
 def _text(loss):
     "What identifies a loss, see `Task.identity`."
     if loss is None or isinstance(loss, str): return loss
-    if isinstance(loss, nn.Module): return f'{structure(loss, code=True)} {weights_id(loss)}'
+    if isinstance(loss, nn.Module): return f'{structure(loss, code=True)} {weights_checksum(loss)}'
     if isinstance(loss, functools.partial): return f'{_text(loss.func)} {plain_text([loss.args, loss.keywords])}'
     if not isinstance(loss, FunctionType): return plain_text([type(loss), getattr(loss, '__dict__', {})])
     return plain_text([loss, [cell.cell_contents for cell in loss.__closure__ or ()]])
@@ -462,7 +463,8 @@ def state(self:Run) -> dict:
     "What a checkpoint holds."
     alone = self.ranks.size == 1
     return dict(
-        settings=self.recipe, history=list(self.history), stopped=self.history.stopped, numerics=numerics(self.device),
+        settings=self.recipe, history=list(self.history), stopped=self.history.stopped,
+        numerics=numeric_environment(self.device),
         model=inner_model(self.model).state_dict(), best=self.best, optimizer=self.optimizer.state_dict(),
         schedule={k: v for k, v in self.schedule.state_dict().items() if k != 'lr_lambdas'},
         ranks=self.ranks.size, steps=length_of(self.loader),

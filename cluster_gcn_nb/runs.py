@@ -23,7 +23,7 @@ from torch_geometric.data import Data
 import cluster_gcn_nb
 from . import plots
 from .batching import ClusterData
-from .checkpoint import read_checkpoint, weights_id
+from .checkpoint import read_checkpoint, weights_checksum
 from .core import MASKS, all_or_nothing, atomic_write, refuse, work_folder
 from .datasets import DATASETS
 from .formats import looks_like
@@ -112,7 +112,7 @@ def layers_beside(
     if not hasattr(data, 'in_edges') or launched():
         yield None
         return
-    about |= dict(version=cluster_gcn_nb.__version__, weights=weights_id(model), graph=data.fingerprint)
+    about |= dict(version=cluster_gcn_nb.__version__, weights=weights_checksum(model), graph=data.fingerprint)
     with work_folder(path, about, ['layers', 'outputs.npy']) as folder:
         if (folder/'layers').exists(): print(f'{path}: goes on with the layers in {folder.name}', flush=True)
         yield folder/'layers'

@@ -20,7 +20,7 @@ from .core import refuse, temporary_folder
 from .batching import Clusters
 from .loader import ClusterLoader
 from .budget import check_budget
-from .checkpoint import checkpoint_state, write_checkpoint
+from .checkpoint import parse_checkpoint, write_checkpoint
 from .data_parallel import deal, follow_callbacks, training_together
 from .datasets import count_classes
 from .evaluation import graph_and_labels, task_for
@@ -264,7 +264,7 @@ def _resume(run):
     "Go on from the checkpoint, which rank 0 reads for all; without such a file, the run begins."
     path, epochs = Path(run.settings.checkpoint), run.settings.epochs
     content = run.ranks.broadcast_bytes(lambda: path.read_bytes() if path.exists() else b'')
-    if content: run.load_state(checkpoint_state(content, path, run.device), path)
+    if content: run.load_state(parse_checkpoint(content, path, run.device), path)
     if run.epoch > epochs:
         refuse(f'{path} is of {run.epoch} epochs already, more than epochs={epochs}',
                f'Ask for {run.epoch} or more, or begin a run of another name')
