@@ -342,7 +342,8 @@ def _check_adj(adj_t, num_nodes, edge_index, edge_weight):
     "Refuse an adjacency matrix of another kind or shape, or with other edges than `edge_index`."
     square = isinstance(adj_t, Tensor) and tuple(adj_t.shape) == (num_nodes, num_nodes)
     if not square or adj_t.layout != torch.sparse_csr:
-        refuse(f'adj_t is a {type(adj_t).__name__} of shape {_shape(adj_t)}, but num_nodes is {num_nodes}',
+        layout = f', {adj_t.layout}' if isinstance(adj_t, Tensor) else ''
+        refuse(f'adj_t is a {type(adj_t).__name__} of shape {_shape(adj_t)}{layout}, and num_nodes is {num_nodes}',
                'Give edge_index, or a sparse CSR tensor [num_nodes, num_nodes]')
     if edge_index is None: return
     source, target = as_edge_index(edge_index, num_nodes).long().cpu()

@@ -151,7 +151,9 @@ class ClusterLoader(torch.utils.data.DataLoader, Patched):
         **kwargs, # of `torch.utils.data.DataLoader`: `batch_size` (clusters in a batch), `shuffle`, `drop_last`, ...
     ):
         if not (hasattr(cluster_data, 'reads_ahead') and callable(getattr(cluster_data, 'batch', None))):
-            refuse(f'the clusters should be a ClusterData or a ClusterStore, not a {type(cluster_data).__name__}',
+            kind = type(cluster_data)
+            name = f'{kind.__module__}.' * (kind.__name__ == 'ClusterData') + kind.__name__
+            refuse(f'the clusters should be a ClusterData of cluster_gcn_nb, or a ClusterStore, not a {name}',
                    'ClusterData(data, num_parts) cuts a graph into them', TypeError)
         _check_options(kwargs)
         if keep_batches: _check_same_each_epoch(**kwargs)

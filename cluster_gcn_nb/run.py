@@ -151,6 +151,12 @@ class Settings(Patched):
             check_whole(name, getattr(self, name), least)
         if self.optimizer is None:
             for name in ('lr', 'weight_decay'): _check_rate(name, getattr(self, name))
+        elif not isinstance(self.optimizer, torch.optim.Optimizer):
+            refuse(f'optimizer={self.optimizer!r} is no optimiser', 'Make one: torch.optim.AdamW(model.parameters())',
+                   TypeError)
+        if isinstance(self.schedule, type) or not (isinstance(self.schedule, str) or callable(self.schedule)):
+            refuse(f'schedule={self.schedule!r} is none of {", ".join(SCHEDULES)}, and no function',
+                   'Give one of them, or step a scheduler of PyTorch in a callback', TypeError)
         if self.clip is not None and not self.clip > 0: raise ValueError(f'clip={self.clip} should be above 0, or None')
         check_task(self.task, loss=self.loss, metric=self.metric)
         if self.patience is not None and not self.patience >= 1:
@@ -172,8 +178,12 @@ def _check_rate(name, value):
 # %% ../nbs/70_run.ipynb #optimizer
 @patch
 def adam(self:Settings, model:nn.Module) -> torch.optim.Optimizer:
-    "The optimiser: the one that was given, or Adam."
-    if self.optimizer is not None: return self.optimizer
+    "The optimiser: the one that was given, or Adam. Raises `ValueError` for the optimiser of another model."
+    if self.optimizer is not None:
+        trained = {id(weight) for group in self.optimizer.param_groups for weight in group['params']}
+        if not any(id(weight) in trained for weight in model.parameters()):
+            refuse('the optimizer has no weight of this model', 'Make it anew: it is made of model.parameters()')
+        return self.optimizer
     return torch.optim.Adam(model.parameters(), fused=True, lr=self.lr, weight_decay=self.weight_decay)
 
 @patch

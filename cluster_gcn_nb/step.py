@@ -148,6 +148,9 @@ def model_logits(
         given = ', '.join(f'{name} {list(value.shape)}' for name, value in dict(x=x, **values).items())
         name = f"{'compiled, ' if compiled else ''}{type(inner_model(model)).__name__}"
         advice = 'Does it fit the width of the features and of the edges?'
+        if isinstance(error, TypeError) and 'argument' in reason:
+            advice = ('A forward is given x, edge_index, and what it calls edge_weight and edge_attr: name them so, or '
+                      'write the loop yourself')
         if compiled: advice += ' Does it work without torch.compile?'
         raise ValueError(f'{name} fails on {given}: {reason}. {advice}') from error
     if isinstance(found, Tensor): return found

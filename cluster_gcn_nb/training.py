@@ -268,8 +268,10 @@ def _resume(run):
     if run.epoch > epochs:
         refuse(f'{path} is of {run.epoch} epochs already, more than epochs={epochs}',
                f'Ask for {run.epoch} or more, or begin a run of another name')
-    if content and run.ranks.rank == 0: print(f'{path.name}: goes on after epoch {run.epoch} of {epochs}', flush=True)
     if run.history.stopped == 'patience' and not run.has_stalled(): run.history.stopped = ''        # with more of it
+    if not content or run.ranks.rank > 0: return
+    stopped = run.history.stopped and f', where its {run.history.stopped} has stopped it: nothing is left to do'
+    print(f'{path.name}: goes on after epoch {run.epoch} of {epochs}{stopped}', flush=True)
 
 def _keep(run, at_end):
     "Write the checkpoint, on rank 0, if it is time to."
