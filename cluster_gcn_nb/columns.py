@@ -312,8 +312,8 @@ def _why_left(db, table, name):
     if kind.startswith(('STRUCT', 'MAP')): return 'it holds objects'
     value = _odd_value(db, table, name)
     if value is None: return 'it is empty'
-    if re.fullmatch(r'-?[\d.]*\d,\d+', value):
-        return f'{value!r} has a decimal comma: write a point (pandas: decimal=",")'
+    if re.fullmatch(r'[-+]?[\d.,]*\d,\d+', value):
+        return f'{value[:40]!r} has a comma, and numbers have one point at most (pandas: decimal="," or thousands=",")'
     return f'{value[:40]!r} is a text' if kind == 'VARCHAR' and not table.is_text else f'{value[:40]!r} is no number'
 
 def _left_out(db, table, names, features):
@@ -410,13 +410,13 @@ def _missing_words(db, table, column):
     return [word for word, in db.rows(f'SELECT DISTINCT {text} FROM {table.view} WHERE {is_word} ORDER BY 1')]
 
 def _alike(names):
-    "Names of classes that differ from an earlier one in capitals or blanks only, each with that one."
+    "Pairs of classes whose names differ in capitals or blanks only."
     first:dict[str, str] = {}
     found:list[str] = []
     for name in map(str, names):
         other = first.setdefault(' '.join(name.lower().split()), name)
-        if other != name: found += [repr(other), repr(name)]
-    return list(dict.fromkeys(found))
+        if other != name: found.append(f'{other!r} and {name!r}')
+    return found
 
 def _check_labels(db, table, column, number, most):
     "Raise a `ValueError` for a number that is too large for a label."
@@ -486,7 +486,7 @@ def choose_labels(
     odd = [name for name in names if str(name).lower() in _UNKNOWN]
     if odd: report.append(f'labels: {some(odd)} is taken for a class; if it is none, leave the field empty')
     alike = _alike(names)
-    if alike: report.append(f'labels: {some(alike)} are classes of their own; if they are one, write it alike')
+    if alike: report.append(f'labels: {some(alike)} are different classes; if they are one, write it alike')
     return Labels('classes', f'CASE WHEN NOT {is_minus_one} THEN {rank}::VARCHAR END', names, report)
 
 # %% ../nbs/14_columns.ipynb #split

@@ -9,7 +9,7 @@ __all__ = ['PRECISIONS', 'inner_model', 'is_compiled', 'float_type', 'with_adj_t
            'predict_logits']
 
 # %% ../nbs/43_step.ipynb #imports
-import copy, inspect, math
+import copy, inspect, math, re
 from collections.abc import Callable, Collection
 from contextlib import contextmanager
 from typing import Any
@@ -148,7 +148,7 @@ def model_logits(
         given = ', '.join(f'{name} {list(value.shape)}' for name, value in dict(x=x, **values).items())
         name = f"{'compiled, ' if compiled else ''}{type(inner_model(model)).__name__}"
         advice = 'Does it fit the width of the features and of the edges?'
-        if isinstance(error, TypeError) and 'argument' in reason:
+        if re.search(r'forward\(\) (missing|got an unexpected)', reason):
             advice = ('A forward is given x, edge_index, and what it calls edge_weight and edge_attr: name them so, or '
                       'write the loop yourself')
         if compiled: advice += ' Does it work without torch.compile?'

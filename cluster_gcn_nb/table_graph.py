@@ -267,16 +267,20 @@ def number_of(self:TableGraph, end:str, column:str):
 
 @patch
 def weights(self:TableGraph):
-    "The column of weights in SQL. Raises `ValueError` if one of them is no finite number from 0 up."
+    "The column of weights in SQL. Raises `ValueError` if one of them is no finite number."
     name = self.edges.sql(self.weight)
     number = f'TRY_CAST({name} AS DOUBLE)'
-    is_wrong = f'{number} IS NULL OR NOT {number} BETWEEN 0 AND {MOST}'
+    is_wrong = f'{number} IS NULL OR NOT abs({number}) <= {MOST}'
     wrong = self.db.rows(f'SELECT {name}::VARCHAR FROM {self.edges.view} WHERE {is_wrong} LIMIT 1')
     if wrong:
         value = wrong[0][0]
-        what = 'is empty' if value is None else f'holds {value!r}, which is no number from 0 up, or too large'
+        what = 'is empty' if value is None else f'holds {value!r}, which is no number, or too large'
         refuse(f'{self.edges.source}: column {self.weight!r} of weights {what}',
                'Correct it (decimals have a point), or leave weights out: weight=False, in a shell --weight none')
+    below = self.db.value(f'SELECT count(*) FROM {self.edges.view} WHERE {number} < 0')
+    if below:
+        advice = 'weight=False, in a shell --weight none, leaves them out'
+        self.report.append(f'edges: {counted(below, "weight")} below 0: means divide by sums of weights ({advice})')
     return number
 
 # %% ../nbs/15_table_graph.ipynb #report-edges
@@ -296,13 +300,13 @@ def report_edges(self:TableGraph, rows:int, missing:int, unknown:int, loops:int,
     if unknown: dropped.append(f'{counted(unknown, "row")} with an unknown end, such as {self.stranger(strangers)}')
     if loops: dropped.append(f'{counted(loops, "row")} from a node to itself')
     if dropped: self.report.append(f'edges: dropped {"; ".join(dropped)}')
-    if unknown > rows / 5:
+    if unknown > rows / 5 and self.alike(strangers) is None:
         advice = 'give all nodes, and beside new nodes the earlier ones that they are linked to'
         self.report.append(f'edges: {unknown / rows:.0%} of the rows name an unknown node: {advice}')
     if proper > self.num_links:
         merged = f'edges: merged {counted(proper - self.num_links, "repeated row")}'
-        added = '; weights of one direction were added up' if self.weight else ''
-        averaged = ', those of both directions averaged' if added and not self.columns.directed else ''
+        added = '; weights add up within a direction' if self.weight else ''
+        averaged = ', and of both directions the mean is taken' if added and not self.columns.directed else ''
         self.report.append(f'{merged}{added}{averaged}')
     ways = 'each in its own direction' if self.columns.directed else 'each in both directions (option directed)'
     self.report.append(f'edges: {self.num_links:,} in the graph, {ways}')

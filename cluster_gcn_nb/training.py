@@ -270,8 +270,9 @@ def _resume(run):
                f'Ask for {run.epoch} or more, or begin a run of another name')
     if run.history.stopped == 'patience' and not run.has_stalled(): run.history.stopped = ''        # with more of it
     if not content or run.ranks.rank > 0: return
-    stopped = run.history.stopped and f', where its {run.history.stopped} has stopped it: nothing is left to do'
-    print(f'{path.name}: goes on after epoch {run.epoch} of {epochs}{stopped}', flush=True)
+    where = f'after epoch {run.epoch} of {epochs}'
+    if not run.history.stopped: print(f'{path.name}: goes on {where}', flush=True)
+    else: print(f'{path.name}: ended by {run.history.stopped} {where} (overwrite=True begins again)', flush=True)
 
 def _keep(run, at_end):
     "Write the checkpoint, on rank 0, if it is time to."
