@@ -288,18 +288,23 @@ def plot_curves(
 
 # %% ../nbs/81_plots.ipynb #plot_step_times
 def plot_step_times(
-    results:dict, # {size: object with `steps`, a dict of lists of milliseconds for `'pyg'`, `'ours'` and `'dense'`}
+    results:dict, # {size: object with `steps`, lists of milliseconds by side: `'pyg'`, `'ours'`, `'dense'`, or `'dgl'`}
     ax:Axes|None=None, # to draw on; None: those of a new figure
 ) -> Axes:
-    "Median milliseconds per step of either side, and of the dense products alone."
-    ax, sides = _axes(ax, figsize=(6.4, 3.4)), dict(pyg='PyTorch Geometric', ours='cluster_gcn_nb')
-    for y, result in enumerate(results.values()):
-        ms = {side: float(np.median(found)) for side, found in result.steps.items()}
+    "Median milliseconds per step of each side, and of the dense products alone."
+    ax = _axes(ax, figsize=(6.4, 3.4))
+    medians = [{side: float(np.median(found)) for side, found in result.steps.items()} for result in results.values()]
+    for y, ms in enumerate(medians):
         ax.plot([min(ms.values()), max(ms.values())], [y, y], color='0.8', lw=1, zorder=0)
-        for (side, label), colour, marker in zip(sides.items(), (PALETTE[1], PALETTE[0]), 'so'):
-            ax.plot(ms[side], y, marker, color=colour, ms=8, label=label if y == 0 else None)
-            ax.text(ms[side], y - .2, f'{ms[side]:.3g} ms', ha='center', va='bottom', fontsize=9)
-        ax.plot(ms['dense'], y, '|', color='k', ms=16, mew=2, label='dense products alone' if y == 0 else None)
+    sides = dict(pyg=('PyTorch Geometric', 's', 1), dgl=('DGL', '^', 2), ours=('cluster_gcn_nb', 'o', 0))
+    for side, (label, marker, colour) in sides.items():
+        points = [(ms[side], y) for y, ms in enumerate(medians) if side in ms]
+        if not points: continue
+        ax.plot(*zip(*points), marker, color=PALETTE[colour], ms=8, label=label)
+        up, va = (-.2, 'bottom') if side != 'dgl' else (.2, 'top')                # DGL's below, or labels would meet
+        for x, y in points: ax.text(x, y + up, f'{x:.3g} ms', ha='center', va=va, fontsize=9)
+    dense = [ms['dense'] for ms in medians]
+    ax.plot(dense, range(len(dense)), '|', color='k', ms=16, mew=2, label='dense products alone')
     ax.set(xscale='log', yticks=range(len(results)), yticklabels=list(results), ylim=(len(results) - .4, -.6))
     ax.xaxis.set_major_formatter('{x:g}')
     return _dress(ax, 'Time of a training step', _below(), xlabel='milliseconds per step, loading included')

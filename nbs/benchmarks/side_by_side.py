@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Time training steps of this package and of PyTorch Geometric: same graph, same partition, same network, in turns.
+"""Time training steps of this package, of PyTorch Geometric and of DGL: same graph, partition and network, in turns.
 
     python nbs/benchmarks/side_by_side.py --size medium --memory
 
 The page against_pyg.ipynb explains what is measured and shows results.
 """
-import argparse, copy, statistics, time
+import argparse, copy, json, statistics, subprocess, time
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -128,11 +128,12 @@ class Side:
 
     def step(self, batch): return self.one_step(self.net, batch, self.optimizer)
 
-    def run(self, steps, step=None, plain=False):
-        "Milliseconds per step, loading included; `step` defaults to training; `plain`: whatever the network takes."
-        step, left, began = step or self.step, steps, time.perf_counter()
+    def run(self, steps, kind='steps'):
+        "Milliseconds per step, loading included, or per batch that is loaded, or whose fields are read."
+        step = dict(steps=self.step, loads=lambda batch: None, reads=lambda batch: (batch.x, batch.edge_index))[kind]
         loader = self.loader
-        if isinstance(loader, ClusterLoader) and not plain: loader = loader.for_model(self.net)
+        if isinstance(loader, ClusterLoader) and kind != 'reads': loader = loader.for_model(self.net)
+        left, began = steps, time.perf_counter()
         while left:
             for batch in loader:
                 step(batch)
@@ -140,6 +141,33 @@ class Side:
                 left -= 1
                 if not left: break
         return (time.perf_counter() - began) / steps * 1000
+
+
+class DGLSide:
+    "DGL's side, in a process of `python`, where DGL is installed: see dgl_side.py."
+    def __init__(self, python, workload, folder):
+        names = 'num_parts', 'batch_size', 'widths', 'dropout'
+        given = dict(folder=str(folder), **{name: getattr(workload, name) for name in names})
+        command = [python, '-W', 'ignore', Path(__file__).with_name('dgl_side.py'), json.dumps(given)]
+        self.process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.seconds_to_build = self.answer()
+
+    def answer(self):
+        "The next number that the process prints."
+        line = self.process.stdout.readline()
+        if not line: raise RuntimeError(f'DGL ended with status {self.process.wait()}')
+        return float(line)
+
+    def run(self, steps, kind='steps'):
+        "Milliseconds per step or load, as of the other sides."
+        self.process.stdin.write(f'{kind} {steps}\n')
+        self.process.stdin.flush()
+        return self.answer()
+
+    def close(self):
+        "End the process."
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def dense_products(widths, num_nodes):
@@ -157,7 +185,7 @@ def dense_products(widths, num_nodes):
 
 # ---- comparison
 
-NAMES = dict(pyg='PyTorch Geometric', ours='cluster_gcn_nb', full='... features without zeros')
+NAMES = dict(pyg='PyTorch Geometric', dgl='DGL', ours='cluster_gcn_nb', full='... features without zeros')
 KINDS = dict(steps='step', loads='loading', reads='... x and edge_index read')
 
 
@@ -170,26 +198,29 @@ class Result:
     reads:dict                # milliseconds to load a batch and read `x` and `edge_index`, by side
     builds:dict               # seconds to build `ClusterData`, by side
 
-    def ratio(self, what, side):
-        "How many times as long PyG takes as `side`, round by round: median, lowest, highest."
+    def ratio(self, what, side, base='pyg'):
+        "How many times as long `base` takes as `side`, round by round: median, lowest, highest."
         found = getattr(self, what)
-        ratios = [theirs / ours for theirs, ours in zip(found['pyg'], found[side])]
+        ratios = [theirs / ours for theirs, ours in zip(found[base], found[side])]
         return statistics.median(ratios), min(ratios), max(ratios)
 
     def line(self, kind, side):
         "One line of the report."
-        median = statistics.median(getattr(self, kind)[side])
+        found = getattr(self, kind)
+        median = statistics.median(found[side])
         text = f'  {KINDS[kind]:26}{median:8.2f} ms'
-        if kind == 'steps': text += f" ({median / statistics.median(self.steps['dense']):.1f} x dense)"
-        if side == 'pyg': return text
-        return text + ', {:.1f} times as fast ({:.1f} to {:.1f})'.format(*self.ratio(kind, side))
+        if kind == 'steps': text += f" ({median / statistics.median(found['dense']):.1f} x dense)"
+        for base, words in (('pyg', 'times as fast as PyG'), ('dgl', 'as DGL')):
+            if base not in found or side in ('pyg', base): continue
+            median, lowest, highest = self.ratio(kind, side, base)
+            text += f', {median:.1f} {words} ({lowest:.1f} to {highest:.1f})'
+        return text
 
     def __repr__(self):
         lines = [f'batches of {self.batch}', f"dense products alone {statistics.median(self.steps['dense']):8.2f} ms"]
         for side, label in NAMES.items():
             if side not in self.builds: continue
-            kinds = [kind for kind in KINDS if kind != 'reads' or side != 'pyg']
-            lines += [label, *(self.line(kind, side) for kind in kinds)]
+            lines += [label, *(self.line(kind, side) for kind in KINDS if side in getattr(self, kind))]
             lines.append(f"  {'ClusterData':26}{self.builds[side]:8.2f} s")
         return '\n'.join(lines)
 
@@ -201,27 +232,29 @@ def milliseconds(function, times=3):
     return (time.perf_counter() - began) / times * 1000
 
 
-def compare(workload, folder, rounds=7, steps=8):
-    "Time both sides in turns: `steps` of each in a round. `folder` holds the workload's files."
+def compare(workload, folder, rounds=7, steps=8, dgl=None):
+    """Time the sides in turns: `steps` of each in a round. `folder` holds the workload's files; `dgl`: the Python of
+    an environment with DGL (None: without)."""
     data, partition = workload.read(folder)
     sides = {name: Side(name, workload, data, partition) for name in ('pyg', 'ours')}
     if workload.density < 1:
         full = copy.copy(data)
         full.x = torch.randn_like(data.x)
         sides['full'] = Side('full', workload, full, partition)
+    if dgl: sides['dgl'] = DGLSide(dgl, workload, folder)
     batch = next(iter(sides['ours'].loader))
     products = dense_products(workload.widths, batch.num_nodes)
-    jobs = dict(steps=None, loads=lambda batch: None, reads=lambda batch: (batch.x, batch.edge_index))
-    times = {kind: {name: [] for name in sides} for kind in jobs}
+    times = {kind: {name: [] for name in sides if kind != 'reads' or name != 'dgl'} for kind in KINDS}
     dense = []
     for round in range(rounds + 1):
         found = milliseconds(products)
         if round: dense.append(found)                    # the first round is for warming up
-        for name, side in sides.items():
-            for kind, job in jobs.items():
-                found = side.run(steps, job, plain=kind == 'reads')
-                if round: times[kind][name].append(found)
+        for kind, by_side in times.items():
+            for name, measured in by_side.items():
+                found = sides[name].run(steps, kind)
+                if round: measured.append(found)
     times['steps']['dense'] = dense
+    if dgl: sides['dgl'].close()
     builds = {name: side.seconds_to_build for name, side in sides.items()}
     return Result(f'{batch.num_nodes:,} nodes and {batch.num_edges:,} edges', builds=builds, **times)
 
@@ -265,12 +298,13 @@ def main():
     parser.add_argument('--steps', type=int, default=8, help='of each side in a round')
     parser.add_argument('--threads', type=int, help="of torch (default: torch's choice)")
     parser.add_argument('--memory', action='store_true', help='measure peak memory as well, in child processes')
+    parser.add_argument('--dgl', metavar='PYTHON', help='of an environment with DGL, to measure it too: dgl_side.py')
     given = parser.parse_args()
     if given.threads: torch.set_num_threads(given.threads)
     workload = WORKLOADS[given.size]
     with temporary_folder() as folder:
         workload.write(folder)
-        print(compare(workload, folder, given.rounds, given.steps))
+        print(compare(workload, folder, given.rounds, given.steps, given.dgl))
         if given.memory: print(memory_report(workload, folder))
 
 
