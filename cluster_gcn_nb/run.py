@@ -120,7 +120,7 @@ class Settings(Patched):
     lr:float=.01
     weight_decay:float=0.
     warmup:int=40
-    optimizer:torch.optim.Optimizer|None=None       # then `lr`, `weight_decay` and `warmup` do not count
+    optimizer:torch.optim.Optimizer|None=None       # instead of Adam, without `lr`, `weight_decay` and `warmup`
     eval_every:int=1
     seed:int|None=None
     precision:str='float32'
@@ -178,8 +178,13 @@ def _check_rate(name, value):
 # %% ../nbs/70_run.ipynb #optimizer
 @patch
 def adam(self:Settings, model:nn.Module) -> torch.optim.Optimizer:
-    "The optimiser: the one that was given, or Adam. Raises `ValueError` for the optimiser of another model."
+    "The optimiser: the one that was given, or Adam. Raises `ValueError` for another model's, or with Adam's numbers."
     if self.optimizer is not None:
+        for name in 'lr', 'weight_decay', 'warmup':
+            value = getattr(self, name)
+            if value == getattr(Settings, name) or (name, value) == ('warmup', 0): continue
+            problem = f'{name}={value!r} is for Adam, and there is another optimizer'
+            refuse(problem, f'Leave {name}= out, or set it there')
         trained = {id(weight) for group in self.optimizer.param_groups for weight in group['params']}
         if not any(id(weight) in trained for weight in model.parameters()):
             refuse('the optimizer has no weight of this model', 'Make it anew: it is made of model.parameters()')
@@ -255,6 +260,12 @@ def checked_batches(
         if not isinstance(batch, Data):
             kind = type(batch).__name__
             refuse(f'the graph of a batch should be a PyG Data, not a {kind}', 'Use a ClusterLoader', TypeError)
+        if 'input_id' in batch:
+            problem = f'the loader samples neighbours around {batch.batch_size} seed nodes, whose loss alone counts'
+            refuse(problem, 'Use a ClusterLoader, or a loop of your own', TypeError)
+        batch = copy.copy(batch)
+        for key, value in batch.to_dict().items():
+            if isinstance(value, list): del batch[key]             # PyG's subgraphs keep the names of the whole graph
         batch = as_graph(batch, needs=('x', 'y', 'edge_index', 'train_mask') if of_nodes else ('x', 'edge_index'))
         if of_nodes:
             batch = choose_split(batch, split)

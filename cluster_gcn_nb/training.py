@@ -330,7 +330,7 @@ def fit(
     lr:float=.01, # learning rate of Adam
     weight_decay:float=0., # L2 penalty of Adam
     warmup:int=40, # steps over which the learning rate grows to its full value
-    optimizer:torch.optim.Optimizer|None=None, # instead of Adam; then `lr`, `weight_decay` and `warmup` do not count
+    optimizer:torch.optim.Optimizer|None=None, # instead of Adam, without `lr`, `weight_decay` and `warmup`
     eval_every:int=1, # epochs between evaluations; the last epoch is always evaluated
     device:str='auto', # see pick_device; default: where the loader's batches are; the model stays there
     seed:int|None=None, # of shuffling and dropout (not of the first weights)
