@@ -259,7 +259,7 @@ def check_unique(
     ids:Any, # [num_nodes] integers and texts: a list, or a sequence that is read from disk
 ):
     "Raise a `ValueError` if two nodes have one id, also if one is a text and one a number that look the same."
-    hashes = np.fromiter(map(hash, map(str, ids)), np.int64, len(ids))          # 8 bytes a node; a set takes 60
+    hashes = np.fromiter(map(hash, map(str, ids)), np.int64, len(ids))         # 8 bytes per node; a set takes about 100
     hashes.sort()
     twice, seen = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist()), set()
     if not twice: return

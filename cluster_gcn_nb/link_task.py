@@ -79,7 +79,7 @@ class LinkExamples:
 # %% ../nbs/46_link_task.ipynb #edge-blocks
 def edge_blocks(
     graph:Any, # a `Data`, a ClusterStore or another Source
-    size:int=2**20, # nodes whose edges are read at once
+    size:int=2**20, # edges of a `Data`, or nodes of another source, that are read at once
 ): # yields [2, n] int64
     "All edges [2, n] int64, in the user's numbers, some at a time."
     if isinstance(graph, Data):

@@ -124,6 +124,6 @@ def _score_column(outputs, y, metric):
     return float(_torchmetrics().binary_f1_score(found, y.int()))
 
 def _torchmetrics():
-    "Loaded when it is first needed: it takes a second, and 60 MB."
+    "Loaded when it is first needed, since that takes long."
     from torchmetrics.functional import classification
     return classification

@@ -219,7 +219,7 @@ def sketch(self:_Stream, part:np.ndarray, num:int, kept:int) -> sp.csr_array:
 
 # %% ../nbs/22_streaming.ipynb #coarser
 _PLENTY, _MANY = 2**18, 2**20       # nodes that METIS cuts in seconds, and in minutes
-_ENTRIES = 2**24                    # of a sketch that METIS gets: it takes some hundred bytes for each
+_ENTRIES = 2**24                    # of a sketch that METIS gets: it takes about 120 bytes for each
 
 def _contracted(sketch, part, num):
     "The edges between clusters of a sketch's nodes: [num, num] symmetric, diagonal empty."

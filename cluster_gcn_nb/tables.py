@@ -106,7 +106,7 @@ class Database(Patched):
         if self.memory is not None: config['memory_limit'] = f'{max(self.memory // 2**20, 32)}MiB'
         self.connection = duckdb.connect(str(self.folder/'tables.duckdb'), self.read_only, config)
         self.connection.execute('SET enable_progress_bar = false; PRAGMA disable_checkpoint_on_shutdown')
-        # With thousands of columns, looking for equal parts takes minutes. And our joins name the smaller table last,
+        # With thousands of columns, looking for equal parts takes long. And our joins name the smaller table last,
         # which is the one to be kept in memory; DuckDB would choose by a guess of the sizes.
         self.connection.execute("SET disabled_optimizers = 'common_subexpressions, build_side_probe_side'")
         links = self.folder/'links.duckdb'
