@@ -264,8 +264,7 @@ def checked_batches(
             problem = f'the loader samples neighbours around {batch.batch_size} seed nodes, whose loss alone counts'
             refuse(problem, 'Use a ClusterLoader, or a loop of your own', TypeError)
         batch = copy.copy(batch)
-        for key, value in batch.to_dict().items():
-            if isinstance(value, list): del batch[key]             # PyG's subgraphs keep the names of the whole graph
+        batch.pop('node_names', None)                              # PyG's subgraphs keep those of the whole graph
         batch = as_graph(batch, needs=('x', 'y', 'edge_index', 'train_mask') if of_nodes else ('x', 'edge_index'))
         if of_nodes:
             batch = choose_split(batch, split)
