@@ -351,6 +351,7 @@ def cluster_gcn_stats(
 def graph_to_cut(
     options:dict, # of cluster_gcn_partition
 ): # a `Data`; a ClusterStore of tables that are larger than the memory
+    "The graph that cluster_gcn_partition cuts."
     options = options | all_table_options(options)
     return open_graph(options, options['memory'], options['store'], options['num_parts'], options['overwrite'])
 
@@ -433,6 +434,7 @@ def has_assignment(
 def parts_of(
     num_parts:str|int, # as the user says
 ) -> int|None: # None: auto
+    "The number of clusters as the user has given it. Raises `ValueError`."
     if num_parts == 'auto': return None
     try: return int(num_parts)
     except ValueError: raise ValueError(f"num_parts={num_parts!r} should be an integer or 'auto'") from None
@@ -462,9 +464,9 @@ def cluster_gcn_partition(
     overwrite:bool=False, # may they take the place of what is there?
     **kwargs
 ):
-    """Cut a graph into clusters; write the assignment and a report with pictures. Tables that are larger than the
-    memory are cut by streaming, straight into the store, and without a report; after a kill, the same command goes on
-    with the stages that were complete."""
+    """Cut a graph into clusters; write the assignment and a report with pictures.
+    Tables that are larger than the memory are cut by streaming, straight into the store, and without a report; after
+    a kill, the same command goes on with the stages that were complete."""
     if not is_first(): return
     with one_line_errors():
         given = locals() | dict(num_parts=parts_of(num_parts))
@@ -513,6 +515,7 @@ def cluster_gcn_plan(
 def words_of(
     given:dict, # arguments of a command, as locals() has them
 ) -> list: # graph and options of tables, as words of a command line
+    "The graph and the options of its tables, as words of a command line."
     words = [given['graph'] or 'GRAPH']
     for name, value in given['kwargs'].items():
         if name == 'num_nodes' or not value: continue

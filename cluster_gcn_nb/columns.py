@@ -67,12 +67,14 @@ def named_like(
     names:Collection[str], # in small letters
     others:Collection[str|None]=(), # columns that have another part
 ) -> str|None: # the first column that has one of these names
+    "Find a column by its name, in any case."
     return next((name for name in table.columns if name.lower() in names and name not in others), None)
 
 def useful_columns(
     db:Database, # open
     table:Table, # in it
 ) -> list[str]: # names of its columns, without the index of pandas
+    "The columns of a table, without a leading row number that pandas has written."
     name = table.columns[0]
     is_headerless = table.columns == [f'column{i + 1}' for i in range(len(table.columns))]
     is_index = name in ('column1', 'Unnamed: 0', 'level_0') and not is_headerless and len(table.columns) > 2
@@ -103,6 +105,7 @@ def choose_weight(
     ends:Sequence[str], # their columns
     weight:str|bool|None=None, # what the user says
 ) -> str|None: # name of the column of weights, if there is one
+    "The column of weights: the user's, one with a usual name, or a third column of fractions."
     if weight is not None: return str(weight) if weight else None
     named = named_like(table, WEIGHTS, ends)
     if named or table.columns != ['column1', 'column2', 'column3']: return named
@@ -116,6 +119,7 @@ def choose_id(
     table:Table, # of nodes
     ends:Sequence[str], # columns of the edges
 ) -> str: # name of the column of ids
+    "The column of ids in a table of nodes: named like an end of the edges, or by a usual name, or the first."
     useful = useful_columns(db, table)
     same = [name for name in ends if name in useful and name.lower() not in STARTS | ENDS]
     return next(iter(same + [name for name in useful if name.lower() in IDS] + useful))
@@ -208,6 +212,7 @@ def as_number(
     table:Table, # any
     name:str, # of a column
 ) -> str|None: # its numbers in SQL, NULL where there is none; None if it cannot hold numbers
+    "A column as numbers."
     column, kind = table.sql(name), table.type(name)
     if kind.endswith(']'): return None
     if table.is_text or kind in FLOATS: return f"nullif(TRY_CAST({column} AS DOUBLE), 'nan')"
@@ -244,6 +249,7 @@ class Numbers:
 def columns_at_once(
     db:Database, # open
 ) -> int: # how many columns of numbers it can have in memory: it keeps some 100,000 rows of each
+    "How many columns are measured in one query."
     return 500 if db.memory is None else min(max(db.memory // 2**20, 16), 500)
 
 def measure(
@@ -251,6 +257,7 @@ def measure(
     table:Table, # in it
     features:list[Feature], # of its columns
 ) -> Iterator[tuple]: # each of them with its Numbers
+    "Count, mean, deviation and range of each feature."
     step = columns_at_once(db)
     for i in range(0, len(features), step):
         some, columns, asked = features[i:i+step], [], ['count(*)']
@@ -279,6 +286,7 @@ def tells_label(
     features:list[Feature], # of its columns
     label:str, # its classes in SQL
 ) -> np.ndarray: # [num_features] bool: has each class a range of this column to itself?
+    "Find features that give the label away."
     step = columns_at_once(db)
     found = [_are_apart(db, table, features[i:i+step], label) for i in range(0, len(features), step)]
     return np.concatenate(found) if found else np.zeros(0, bool)
@@ -326,6 +334,7 @@ def some(
     names:Collection, # texts or numbers
     most:int=6, # that are shown all
 ) -> str: # for the report
+    "Names as text, the first and the last of many."
     names = list(map(str, names))
     return ', '.join(names) if len(names) <= most else f'{", ".join(names[:3])}, ... {names[-1]}'
 

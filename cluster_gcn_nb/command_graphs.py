@@ -40,6 +40,7 @@ def table_options(
 def all_table_options(
     given:dict, # options of a command
 ) -> dict: # those of table_options, all of them: plain values, with absolute paths
+    "The options of tables among those of a command."
     known = {name: given.get(name, option.default) for name, option in signature(table_options).parameters.items()}
     check_values(known)
     for name in ('nodes', 'features'):
@@ -51,6 +52,7 @@ def all_table_options(
 def load_options(
     config:dict, # options of a command
 ) -> dict: # those of tables, as load_graph takes them
+    "What load_graph takes, of the options of a command."
     options = all_table_options(config)
     names = options['features']
     if names and not names.endswith('.npy'): options['features'] = next(csv.reader([names], skipinitialspace=True))
@@ -68,6 +70,7 @@ def load_options(
 def store_parts(
     path:str|Path, # of any file or folder
 ) -> int|None: # clusters, if it is a ClusterStore that can be read
+    "The number of clusters of a store."
     try: return json.loads((Path(path)/'store.json').read_text())['store']['num_parts']
     except (OSError, ValueError, KeyError, TypeError): return None
 
@@ -116,6 +119,7 @@ def open_graph(
 
 # %% ../nbs/82_command_graphs.ipynb #graph
 def on_main(f:Callable): # `f()`, called by rank 0 if there are several; its truth on all
+    "Call a function on rank 0, and give its truth to all."
     from cluster_gcn_nb.ranks import join
     return bool(join().on_first(lambda: [bool(f())])[0])
 
@@ -126,8 +130,9 @@ def say(*text):
 
 # %% ../nbs/82_command_graphs.ipynb #graph-of-run
 def open_training_graph(config:dict, folder:Path|None, resume:bool, overwrite:bool=False):
-    """The graph to train on. What is larger than the memory becomes a store in the folder of a run that begins; what a
-    killed process has left of it is used."""
+    """The graph to train on.
+    What is larger than the memory becomes a store in the folder of a run that begins; what a killed process has left
+    of it is used."""
     from cluster_gcn_nb.runs import as_trained, read_config
     from cluster_gcn_nb.device import launched
     from cluster_gcn_nb.graphs import num_splits
@@ -213,6 +218,7 @@ def columns_of(
     header:str|None=None, # see table_options
     expected:str='', # one of them, perhaps
 ) -> list: # their names
+    "The names of a table's columns."
     from cluster_gcn_nb.tables import Database
     has_header = None if header is None else header == 'yes'
     with Database() as db: return db.table(path, 'nodes', has_header, {expected}).columns

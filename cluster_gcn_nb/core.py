@@ -295,8 +295,9 @@ def work_folder(
     made_from:dict, # plain values that tell what it is made from, and how
     stages:Sequence[str], # names of the files and folders that are completed one after the other
 ) -> Iterator[Path]: # of the folder, which only this process and this user can use
-    """A folder that is removed if the block succeeds, and else keeps the stages that are complete for the next one with
-    the same `made_from`; those of another one are removed. Raises `FileExistsError`."""
+    """A folder that is removed if the block succeeds, and else keeps the stages that are complete.
+    They are kept for the next one with the same `made_from`; those of another one are removed. Raises
+    `FileExistsError`."""
     path = Path(os.path.realpath(path))
     folder = path.with_name(f'{path.name}.work')
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -339,6 +340,7 @@ TABLES = _TEXTS + JSON + ('.parquet',)
 def file_kind(
     path:str|Path, # of a file
 ) -> str: # its ending in small letters, without `.gz` or `.zst`
+    "The kind of a file by its name: `'.csv'` of `edges.CSV.gz`."
     path = Path(path)
     packed = path.suffix.lower() in ('.gz', '.zst')
     return Path(path.stem if packed else path.name).suffix.lower()
@@ -435,12 +437,14 @@ def counted(
     one:str, # the word for one of them
     many:str='', # for several, if that is not the same with an s
 ) -> str: # such as `'1 node'`, `'2,000 nodes'`
+    "A number with its noun, in the singular or the plural."
     return f'{number:,} {one if number == 1 else many or one + "s"}'
 
 def between(
     least:int, most:int, # of several numbers
     one:str='', # the word for one of the things that are counted; without it: numbers alone
 ) -> str: # `'40 nodes'`, `'40 to 60 nodes'`, `'40 to 60'`
+    "A range of numbers as text, one number where both ends are equal."
     last = counted(most, one) if one else f'{most:,}'
     return last if least == most else f'{least:,} to {last}'
 

@@ -268,6 +268,7 @@ class Stage:
     disk:int        # bytes on the disk at its peak, beside the user's files
 
 def show_time(seconds:float) -> str: # such as '3.1 hours'
+    "Seconds as text, in the unit that suits."
     if seconds >= 5400: return f'{seconds / 3600:.1f} hours'
     if seconds >= 90: return f'{seconds / 60:.0f} min'
     return f'{seconds:.0f} s' if seconds >= 9.5 else f'{seconds:.1f} s'
@@ -364,6 +365,7 @@ def give_advice(size:GraphSize, settings:Settings, stages:list) -> dict: # what 
         'options': as_options(settings)}
 
 def as_options(settings:Settings) -> str: # of cluster_gcn_train
+    "The settings as options of a command."
     s = settings
     found = f'--num_parts {s.num_parts} --batch_size {s.batch_size} --hidden {s.hidden_channels}'
     if s.num_layers != 2: found += f' --num_layers {s.num_layers}'

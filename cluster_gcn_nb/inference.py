@@ -129,6 +129,7 @@ def layer(self:PredictionState,
     name:str, shape:tuple, # what it is called, its rows and columns
     everywhere:bool=True, # do ranks other than 0 keep it?
 ) -> LayerRows: # with the rows that are there already
+    "The rows of a layer, new or as an earlier process has left them."
     keeps = everywhere or self.ranks.rank == 0
     path = self.folder/name if keeps and self.folder is not None else None
     done = min(self.done.get(name, 0), shape[0]) if path is not None and path.is_file() else 0
@@ -148,10 +149,12 @@ def _catch_up(self:PredictionState, layer, width, everywhere): # give other rank
 
 @patch
 def complete(self:PredictionState, name:str, shape:tuple) -> LayerRows: # of that shape, with all its rows
+    "A layer of that shape, all of whose rows are there."
     return self.open.get(name) or self.layer(name, shape)
 
 @patch
 def drop(self:PredictionState, name:str): # a layer that is not needed any more
+    "Close a layer that is not needed any more, and delete its file."
     layer = self.open.pop(name, None)
     if layer is not None:
         layer.close()
@@ -296,6 +299,7 @@ def maker(self:Prediction,
     scales:dict, # of scale_layers
     z:Any, # [num_nodes, width], the layer below, or its rows to be swept; of the features None
 ): # `(start, stop)` -> rows of the next layer
+    "The function that computes rows of the next layer."
     if i < 0: return lambda a, b: first_rows(self.steps, self.graph.features(a, b), self.dtype, self.device)
     step, following = self.steps[i], self.steps[i + 1] if i + 1 < len(self.steps) else None
     if isinstance(z, Tensor):
@@ -336,6 +340,7 @@ def rounds(self:Prediction,
     start:int, n:int, # from here on
     blocks:BlockSizes|None=None, # default: for a layer that is read in any order
 ): # yields lists of blocks `(start, stop)` up to `n`, one for each rank
+    "Blocks of nodes, one for each rank in a round, as large as the measured cost allows."
     blocks, size = blocks or self.blocks, self.ranks.size
     most = SMALL if blocks.watched else math.inf           # small ones first, to see what they take
     while start < n:

@@ -54,7 +54,9 @@ def is_in(
     return known[place] == keys
 
 # %% ../nbs/45_link_pairs.ipynb #negatives
-def count_pairs(num_nodes:int) -> int: return num_nodes * (num_nodes - 1) // 2          # of different nodes
+def count_pairs(num_nodes:int) -> int:
+    "The number of pairs of different nodes."
+    return num_nodes * (num_nodes - 1) // 2
 
 def draw_non_links(
     links:Tensor, # [num_links] int64 keys, ascending

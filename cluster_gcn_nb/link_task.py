@@ -234,6 +234,7 @@ def examples(self:LinkTask,
 
 @patch
 def draw(self:LinkTask, num_nodes:int, count:int, device:torch.device) -> Tensor:
+    "Draw pairs as negatives."
     return draw_pairs(num_nodes, count, device)
 
 # %% ../nbs/46_link_task.ipynb #task-loss

@@ -216,6 +216,7 @@ def batch_rows(self:ClusterLoader) -> list: # of `(name, formatted value)`
 
 @patch
 def rows(self:ClusterLoader) -> list: # of `(name, formatted value)`
+    "What the loader shows of itself."
     return [*self.cluster_data.rows(), *self.batch_rows()]
 
 # %% ../nbs/37_loader.ipynb #form

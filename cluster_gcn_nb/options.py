@@ -47,13 +47,17 @@ class Rule:
 def listed(
     words:Sequence[str],
 ) -> str: # 'a, b or c'
+    "Words as text, with an `or` before the last."
     return ' or '.join([', '.join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
-def one_of(*names:str) -> Rule: return Rule(listed(names), lambda value: value in names, names)
+def one_of(*names:str) -> Rule:
+    "The rule that a value is one of these texts."
+    return Rule(listed(names), lambda value: value in names, names)
 
 def parse_split(
     text:str, # of the option `split`
 ) -> Any: # two numbers; the number of one of several splits; or the text, which is the name of a column
+    "What the option `split` means."
     if text.isdecimal(): return int(text)
     try: return tuple(map(float, text.split(',')))
     except ValueError: return text
@@ -304,6 +308,7 @@ def make_parser(
 def spelled(
     word:str, # of a command line
 ) -> str: # the same; the name of an option with `_` where it had `-`
+    "An option in the spelling of Python, `--num_parts` for `--num-parts`."
     if not word.startswith('--'): return word
     name, *value = word[2:].split('=', 1)
     return '='.join(['--' + name.replace('-', '_'), *value])
@@ -337,6 +342,7 @@ def console_command(
 
 # %% ../nbs/79_options.ipynb #errors
 def is_first() -> bool: # rank 0, or alone? As is_main_process, without the time to load torch
+    "Is this rank 0, or the only process?"
     return 'TORCHELASTIC_RUN_ID' not in os.environ or os.environ.get('RANK') == '0'
 
 # arguments in Python that messages advise, as options of commands

@@ -20,6 +20,7 @@ from .core import Patched, refuse
 def shown_duration(
     seconds:float,
 ) -> str: # `'62 s'`, `'12 min'`, `'3.4 h'`
+    "Seconds as text, in the unit that suits."
     if seconds < 120: return f'{seconds:.0f} s'
     return f'{seconds / 60:.0f} min' if seconds < 7200 else f'{seconds / 3600:.1f} h'
 
@@ -27,6 +28,7 @@ def shown_amount(
     done:int, total:int|None, # so many of so many; None: of an unknown number
     unit:str, # `'nodes'`; `'B'` for bytes
 ) -> str: # `'12 of 50 nodes (24 %)'`
+    "How much is done, as text."
     scale, unit = (1e9, 'GB') if unit == 'B' else (1, unit)
     def number(count): return f'{count / scale:,.{1 if scale > 1 else 0}f}'
     if total is None: return f'{number(done)} {unit}'
@@ -151,6 +153,7 @@ class ProgressBar(Patched):
 # %% ../nbs/03_progress.ipynb #counts
 @patch
 def skip(self:ProgressBar, count:int): # were done by an earlier process
+    "Count what an earlier process has done, without its time."
     self.skipped += count
     self.n += count
     if self.drawn is not None:
@@ -159,11 +162,13 @@ def skip(self:ProgressBar, count:int): # were done by an earlier process
 
 @patch
 def expect(self:ProgressBar, total:int|None): # to be done in all, as is known now
+    "Set the total."
     self.total = total
     if self.drawn is not None: self.drawn.total = total
 
 @patch
 def show(self:ProgressBar, **scores:str): # by name: the last ones, as texts
+    "Show scores behind the bar."
     self.scores = scores
     if self.drawn is not None: self.drawn.set_postfix(scores, refresh=False)
 

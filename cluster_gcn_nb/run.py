@@ -419,6 +419,7 @@ def advice(
 # %% ../nbs/70_run.ipynb #train_epoch
 @patch
 def batches(self:Run): # of one epoch, on the device
+    "The batches of one epoch, on the device."
     return stream_batches(self.loader, self.device, self.settings.split, of_nodes=isinstance(self.task, Task))
 
 @patch
@@ -468,6 +469,7 @@ def do_epoch(self:Run):
 
 @patch
 def restore_best(self:Run):
+    "Put the weights of the best epoch back, if there is one."
     if self.best is not None: inner_model(self.model).load_state_dict(self.best)
 
 @patch

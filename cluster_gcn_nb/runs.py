@@ -442,8 +442,8 @@ def predict_graph(
     embeddings:bool=False, # add the activations of the last hidden layer? See predict
     layers:Path|None=None, # folder for layers of a store, to go on after an interruption: see predict
 ) -> dict: # columns by name, one entry per node: see prediction_table
-    """The predictions of a run's model for a graph. Raises `ValueError` if the features do not fit. A run that has
-    learnt links gives the vectors that it compares."""
+    """The predictions of a run's model for a graph. Raises `ValueError` if the features do not fit.
+    A run that has learnt links gives the vectors that it compares."""
     model, config = load_run(folder)
     graph = as_graph(data, needs=('x', 'edge_index')) if isinstance(data, Data) else data
     check_feature_names(model, graph)

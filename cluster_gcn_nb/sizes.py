@@ -70,6 +70,7 @@ SCANNED = 2**31             # bytes: what is larger is not read to the end for a
 def text_rows(
     path:str|Path, # of a text that is not compressed
 ) -> int: # about how many lines it has
+    "About how many lines a text has, by pieces of it."
     size, piece, lines, seen = Path(path).stat().st_size, 2**16, 0, 0
     with open(path, 'rb') as file:
         for start in np.linspace(0, max(size - piece, 0), 16 if size > 16 * piece else 1).astype(int):
@@ -225,6 +226,7 @@ def store_bytes(
     num_parts:int, # clusters
     precision:str='float32', # of features
 ) -> dict: # bytes of its files, by what they hold
+    "Bytes of a store's files."
     n = size.num_nodes
     features = NUMBER_BYTES[precision] * size.num_features * n
     if size.nonzeros: features = int(n * (8 + 8 * size.nonzeros))           # as SciPy's rows

@@ -70,6 +70,7 @@ class GraphStats:
 def count_labels(
     y:np.ndarray|None, # [num_nodes] integers or floats, or [num_nodes, k]
 ) -> int: # classes, or labels of a multi-label task; 0 for numbers to predict
+    "The number of classes or labels."
     if y is None or not y.size: return 0
     if y.ndim == 1: return 0 if y.dtype.kind == 'f' else int(y.max()) + 1
     are_sets = ((y == 0) | (y == 1) | np.isnan(y)).all()
@@ -79,6 +80,7 @@ def has_isolated(
     edge_index:np.ndarray, # [2, num_edges] integers
     num_nodes:int, # of the graph
 ) -> bool: # is there a node without an edge to another one?
+    "Is there a node without an edge to another one?"
     src, dst = edge_index
     linked = np.zeros(num_nodes, bool)
     linked[src[src != dst]] = True
@@ -89,6 +91,7 @@ def goes_both_ways(
     edge_index:np.ndarray, # [2, num_edges] integers
     num_nodes:int, # of the graph
 ) -> bool: # is each edge there in both directions, equally often?
+    "Is each edge there in both directions, equally often?"
     src, dst = edge_index.astype(np.int64)
     return bool((np.sort(src * num_nodes + dst) == np.sort(dst * num_nodes + src)).all())
 

@@ -87,10 +87,13 @@ class ClusterStore(Clusters):
 
 # %% ../nbs/33_store.ipynb #store-state
 @patch
-def __getstate__(self:ClusterStore): return self.path, self.fingerprint, self.split
+def __getstate__(self:ClusterStore):
+    "For pickle: the path and what belongs to this object, not the arrays."
+    return self.path, self.fingerprint, self.split
 
 @patch
 def __setstate__(self:ClusterStore, state): # in another process: mapped there
+    "From pickle: the files are mapped again, and refused if they have changed."
     path, fingerprint, split = state
     ClusterStore.__init__(self, path)
     self.fingerprint = fingerprint
@@ -207,9 +210,9 @@ def write(cls,
     overwrite:bool=False, # may it take the place of a store that is there?
     progress:bool|None=None, # show progress bars? None: on terminals, elsewhere a line every 30 seconds
 ): # the ClusterStore
-    """Write a graph in the order of its clusters and open it; what does not fit in the buffers is sorted in the
-    folder that the store will be. Raises `ValueError` for what cannot be kept, `FileExistsError`. What is
-    interrupted leaves nothing that opens."""
+    """Write a graph in the order of its clusters and open it.
+    What does not fit in the buffers is sorted in the folder that the store will be. Raises `ValueError` for what
+    cannot be kept, `FileExistsError`. What is interrupted leaves nothing that opens."""
     if isinstance(data, ClusterStore):
         advice = 'To write it in another order, pass a GraphStream with its edge_pieces and the pieces of nodes'
         refuse('the graph is a ClusterStore', advice, TypeError)
@@ -333,6 +336,7 @@ def neighbours(self:ClusterStore,
 
 @patch(as_prop=True)
 def num_neighbours(self:ClusterStore) -> int: # entries of all rows of `neighbours`
+    "The number of entries of all rows of `neighbours`."
     return self.num_edges * (1 if self.is_undirected else 2)
 
 @patch
@@ -353,11 +357,13 @@ def edge_pieces(self:ClusterStore,
 # %% ../nbs/33_store.ipynb #read-sizes
 @patch(as_prop=True)
 def num_features(self:ClusterStore) -> int: # width of `x`
+    "The width of `x`."
     if 'x' not in self.attributes: return 0
     return (self.attributes['x']['shape'][-1:] or [1])[0]
 
 @patch(as_prop=True)
 def num_classes(self:ClusterStore) -> int: # as the graph says, or by its labels; 0 without labels
+    "The number of classes."
     return count_classes(self._graph) or count_classes(self.labels())
 
 # %% ../nbs/33_store.ipynb #verify

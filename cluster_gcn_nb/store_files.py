@@ -98,6 +98,7 @@ class Column:
 def column_from(
     about:dict, # what its property `about` gives
 ) -> Column:
+    "The Column that was written to JSON by its property `about`."
     rest = {key: about[key] for key in ('dtype', 'stored', 'kind', 'axis')}
     return Column(np.dtype(about['disk']), tuple(about['shape']), **rest)
 
@@ -214,6 +215,7 @@ class Texts(Sequence):
 def text_arrays(
     texts:Iterable[str], # to be encoded
 ) -> tuple: # `ends` and `bytes`, as Texts takes them
+    "Texts as one array of bytes, and where each of them ends."
     encoded = [text.encode('utf-8', 'surrogatepass') for text in texts]
     return np.cumsum([0] + [len(text) for text in encoded]), np.frombuffer(b''.join(encoded), np.uint8)
 
@@ -416,6 +418,7 @@ def read_meta(
 def origin_of(
     path:Path, # perhaps a store
 ) -> str|None: # what write_meta was given as made_from; None: nothing, or there is no store
+    "What a store was made from."
     try: return json.loads((path/'store.json').read_text(encoding='utf-8')).get('made_from')
     except (OSError, ValueError, AttributeError): return None
 

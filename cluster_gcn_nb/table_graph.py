@@ -474,6 +474,7 @@ def node_pieces(self:TableGraph,
 
 @patch
 def about(self:TableGraph) -> dict: # fields of the graph as a whole
+    "What the graph as a whole is called, and how its features were scaled."
     about:dict[str, Any] = dict(id_name=self.id_name)
     if self.features:
         about['feature_names'] = [feature.name for feature in self.features]

@@ -56,11 +56,13 @@ def database_errors(
 def quoted(
     name:str, # of a column or a table
 ) -> str: # for SQL
+    "A name for SQL, in double quotes."
     return '"' + name.replace('"', '""') + '"'
 
 def literal(
     text:str, # any
 ) -> str: # for SQL
+    "A text for SQL, in single quotes."
     return "'" + text.replace("'", "''") + "'"
 
 # %% ../nbs/12_tables.ipynb #table-class
@@ -501,6 +503,7 @@ def inner_table(self:Database,
     table:Table, # of one row, such as a JSON file that is one object
     column:str, # a list of objects
 ) -> Table: # with a row for each of them
+    "The objects of a list in a JSON file, as a table."
     view = f'{table.view}_{table.sql(column)}'
     names = _alias(self, f'(SELECT unnest({table.sql(column)}, max_depth := 2) FROM {table.view})', view, 'TABLE')
     types = [row[1] for row in self.rows(f'DESCRIBE FROM {view}')]
