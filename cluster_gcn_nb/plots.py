@@ -288,7 +288,7 @@ def plot_curves(
 
 # %% ../nbs/81_plots.ipynb #plot_step_times
 def plot_step_times(
-    results:dict, # {size: object with `steps`, lists of milliseconds by side: `'pyg'`, `'ours'`, `'dense'`, or `'dgl'`}
+    results:dict, # {size: object with `steps`, lists of milliseconds: `'dense'`, and any of `'pyg'`, `'dgl'`, `'ours'`}
     ax:Axes|None=None, # to draw on; None: those of a new figure
 ) -> Axes:
     "Median milliseconds per step of each side, and of the dense products alone."

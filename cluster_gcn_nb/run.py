@@ -151,9 +151,7 @@ class Settings(Patched):
             check_whole(name, getattr(self, name), least)
         if self.optimizer is None:
             for name in ('lr', 'weight_decay'): _check_rate(name, getattr(self, name))
-        elif not isinstance(self.optimizer, torch.optim.Optimizer):
-            refuse(f'optimizer={self.optimizer!r} is no optimiser', 'Make one: torch.optim.AdamW(model.parameters())',
-                   TypeError)
+        else: _check_optimizer(self)
         if isinstance(self.schedule, type) or not (isinstance(self.schedule, str) or callable(self.schedule)):
             refuse(f'schedule={self.schedule!r} is none of {", ".join(SCHEDULES)}, and no function',
                    'Give one of them, or step a scheduler of PyTorch in a callback', TypeError)
@@ -176,15 +174,22 @@ def _check_rate(name, value):
     if not number or not 0 <= value < math.inf: raise ValueError(f'{name}={value!r} should be a number from 0')
 
 # %% ../nbs/70_run.ipynb #optimizer
+def _check_optimizer(settings):
+    "Refuse what is no optimiser, and numbers beside it that would have no effect."
+    if not isinstance(settings.optimizer, torch.optim.Optimizer):
+        problem = f'optimizer={settings.optimizer!r} is no optimiser'
+        refuse(problem, 'Make one: torch.optim.AdamW(model.parameters())', TypeError)
+    there = 'Leave it out, and set it in the optimizer'
+    advice = dict(lr=there, weight_decay=there, warmup='Leave it out, or give schedule=, a function')
+    for name, what_to_do in advice.items():
+        value = getattr(settings, name)
+        if value in (getattr(Settings, name), None) or (name, value) == ('warmup', 0): continue
+        refuse(f'{name}={value!r} is for the Adam that fit makes, and optimizer= is given', what_to_do)
+
 @patch
 def adam(self:Settings, model:nn.Module) -> torch.optim.Optimizer:
-    "The optimiser: the one that was given, or Adam. Raises `ValueError` for another model's, or with Adam's numbers."
+    "The optimiser: the one that was given, or Adam. Raises `ValueError` for the optimiser of another model."
     if self.optimizer is not None:
-        for name in 'lr', 'weight_decay', 'warmup':
-            value = getattr(self, name)
-            if value == getattr(Settings, name) or (name, value) == ('warmup', 0): continue
-            problem = f'{name}={value!r} is for Adam, and there is another optimizer'
-            refuse(problem, f'Leave {name}= out, or set it there')
         trained = {id(weight) for group in self.optimizer.param_groups for weight in group['params']}
         if not any(id(weight) in trained for weight in model.parameters()):
             refuse('the optimizer has no weight of this model', 'Make it anew: it is made of model.parameters()')
@@ -260,8 +265,8 @@ def checked_batches(
         if not isinstance(batch, Data):
             kind = type(batch).__name__
             refuse(f'the graph of a batch should be a PyG Data, not a {kind}', 'Use a ClusterLoader', TypeError)
-        if 'input_id' in batch:
-            problem = f'the loader samples neighbours around {batch.batch_size} seed nodes, whose loss alone counts'
+        if 'root_n_id' in batch or ('input_id' in batch and ('batch_size' in batch or 'edge_label_index' in batch)):
+            problem = 'the loader samples neighbours around nodes or links, whose loss alone counts'
             refuse(problem, 'Use a ClusterLoader, or a loop of your own', TypeError)
         batch = copy.copy(batch)
         batch.pop('node_names', None)                              # PyG's subgraphs keep those of the whole graph

@@ -49,7 +49,7 @@ def cluster_loader(graph, parts, num_parts, batch_size, folder):
 
 
 def step(net, batch, optimizer):
-    "One training step as in DGL's example of Cluster-GCN."
+    "One training step."
     optimizer.zero_grad()
     mask = batch.ndata['train_mask']
     loss = F.cross_entropy(net(batch, batch.ndata['x'])[mask], batch.ndata['y'][mask])
@@ -58,8 +58,9 @@ def step(net, batch, optimizer):
     return float(loss.detach())
 
 
-def main(folder, num_parts, batch_size, widths, dropout):
+def main(folder, num_parts, batch_size, widths, dropout, threads):
     "Answer each line of the input, a kind and a number of steps, with the milliseconds of one."
+    torch.set_num_threads(threads)
     folder, began = Path(folder), time.perf_counter()
     graph, parts = read_graph(folder)
     graph.create_formats_()

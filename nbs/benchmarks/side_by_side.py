@@ -5,7 +5,7 @@
 
 The page against_pyg.ipynb explains what is measured and shows results.
 """
-import argparse, copy, json, statistics, subprocess, time
+import argparse, copy, json, os, statistics, subprocess, time
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -147,9 +147,12 @@ class DGLSide:
     "DGL's side, in a process of `python`, where DGL is installed: see dgl_side.py."
     def __init__(self, python, workload, folder):
         names = 'num_parts', 'batch_size', 'widths', 'dropout'
-        given = dict(folder=str(folder), **{name: getattr(workload, name) for name in names})
+        given = {name: getattr(workload, name) for name in names}
+        given |= dict(folder=str(folder), threads=torch.get_num_threads())
         command = [python, '-W', 'ignore', Path(__file__).with_name('dgl_side.py'), json.dumps(given)]
-        self.process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        environment = os.environ | dict(DGLBACKEND='pytorch')                  # or it prints which one it takes
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(command, text=True, env=environment, **pipes)
         self.seconds_to_build = self.answer()
 
     def answer(self):
