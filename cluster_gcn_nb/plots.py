@@ -275,10 +275,11 @@ def plot_curves(
 ) -> Axes:
     "Curves over the same `x`; of several runs, mean and standard deviation."
     ax = _axes(ax, figsize=(6, 3.6))
-    for (label, found), colour, marker in zip(curves.items(), cycle(PALETTE), cycle(MARKERS)):
+    looks = zip(cycle(PALETTE), cycle(MARKERS), cycle(['-', '--']))             # dashes show a curve that they cover
+    for (label, found), (colour, marker, line) in zip(curves.items(), looks):
         found = np.atleast_2d(np.asarray(found, float))
         mean, spread = found.mean(0), found.std(0, ddof=1) if len(found) > 1 else 0.
-        ax.plot(x, mean, color=colour, label=label, marker=marker if len(mean) < 12 else None, ms=4)
+        ax.plot(x, mean, line, color=colour, label=label, marker=marker if len(mean) < 12 else None, ms=4)
         ax.fill_between(x, mean - spread, mean + spread, color=colour, alpha=.18, lw=0)
     for (label, value), style in zip((lines or {}).items(), cycle([':', '--', '-.'])):
         ax.axhline(value, color='0.3', ls=style, lw=1.2, label=label)
