@@ -267,7 +267,8 @@ def open_graph_of_run(config:dict, **limits):
 
 def graph_to_predict(run:str, config:dict, graph:str|None, root:str|None, tables:dict, **limits):
     "The run's own graph, or another one."
-    from cluster_gcn_nb.core import JSON, file_kind
+    from cluster_gcn_nb.columns import some
+    from cluster_gcn_nb.core import JSON, counted, file_kind
     from cluster_gcn_nb.runs import as_trained
     from cluster_gcn_nb.step import labels_of
     if graph is None and 'graph' not in config:
@@ -287,4 +288,7 @@ def graph_to_predict(run:str, config:dict, graph:str|None, root:str|None, tables
     labels = labels_of(data)
     if 'split' in more and labels.get('y') is not None and labels.get('train_mask') is None:
         say('no split: nodes of these tables may have been trained on (option --split)')
+    learnt, own = config.get('class_names'), labels.get('class_names') or []
+    unknown = [str(name) for name in own if str(name) not in map(str, learnt or own)]
+    if unknown: say(f"labels: the model has not learnt {counted(len(unknown), 'class', 'classes')}: {some(unknown)}")
     return data
