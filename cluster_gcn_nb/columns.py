@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['STARTS', 'ENDS', 'IDS', 'LABELS', 'WEIGHTS', 'SPLITS', 'INTEGERS', 'FLOATS', 'MOST', 'Columns', 'named_like',
-           'useful_columns', 'choose_ends', 'choose_weight', 'choose_id', 'as_id', 'check_ids', 'check_edges',
-           'Feature', 'as_number', 'Numbers', 'columns_at_once', 'measure', 'tells_label', 'some', 'choose_features',
-           'Labels', 'choose_labels', 'choose_split']
+           'useful_columns', 'choose_ends', 'choose_weight', 'choose_id', 'as_text', 'as_id', 'check_ids',
+           'check_edges', 'Feature', 'as_number', 'Numbers', 'columns_at_once', 'measure', 'tells_label', 'some',
+           'choose_features', 'Labels', 'choose_labels', 'choose_split']
 
 # %% ../nbs/14_columns.ipynb #imports
 import re
@@ -128,6 +128,15 @@ def choose_id(
 INTEGERS = {'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT', 'HUGEINT'}
 FLOATS = {'FLOAT', 'DOUBLE'}
 
+def as_text(
+    table:Table, # any
+    column:str, # of it
+) -> str: # in SQL; True and False are written as Python and pandas write them
+    "The values of a column as texts."
+    name = table.sql(column)
+    if table.type(column) == 'BOOLEAN': return f"CASE {name} WHEN true THEN 'True' WHEN false THEN 'False' END"
+    return f'{name}::VARCHAR'
+
 def as_id(
     table:Table, # any
     column:str, # of ids
@@ -138,7 +147,7 @@ def as_id(
     if kind in INTEGERS: return f'{name}::BIGINT', 'BIGINT'
     if kind in FLOATS: return f"CASE WHEN {name} <> 'nan' THEN {name}::BIGINT END", 'BIGINT'
     if kind == 'JSON': return f"({name} ->> '$')", 'VARCHAR'
-    return f'{name}::VARCHAR', 'VARCHAR'
+    return as_text(table, column), 'VARCHAR'
 
 def check_ids(
     db:Database, # open
@@ -452,6 +461,7 @@ def choose_labels(
 ) -> Labels: # of classes, the database has a table `classes` of `value` and `code` then
     "Raises `ValueError` if the column is empty, or holds names."
     text, number = table.sql(column), as_number(table, column)
+    if table.type(column) == 'BOOLEAN': text, number = as_text(table, column), None        # two classes with names
     missing = _missing_words(db, table, column)
     value = f"CASE WHEN trim({text}::VARCHAR) <> '' THEN {text}::VARCHAR END"
     if missing: value = f'CASE WHEN lower(trim({text})) NOT IN {_MISSING} THEN {text} END'

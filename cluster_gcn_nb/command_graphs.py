@@ -6,7 +6,7 @@
 __all__ = ['table_options', 'all_table_options', 'load_options', 'store_parts', 'graph_name', 'check_tables', 'open_graph',
            'on_main', 'say', 'open_training_graph', 'load_to_train', 'say_small', 'task_name', 'labels_to_learn',
            'links_to_learn', 'columns_of', 'with_known_label', 'options_of_other_graph', 'open_graph_of_run',
-           'graph_to_predict']
+           'graph_to_predict', 'unlearnt_classes']
 
 # %% ../nbs/82_command_graphs.ipynb #imports
 import csv, json
@@ -288,7 +288,18 @@ def graph_to_predict(run:str, config:dict, graph:str|None, root:str|None, tables
     labels = labels_of(data)
     if 'split' in more and labels.get('y') is not None and labels.get('train_mask') is None:
         say('no split: nodes of these tables may have been trained on (option --split)')
-    learnt, own = config.get('class_names'), labels.get('class_names') or []
-    unknown = [str(name) for name in own if str(name) not in map(str, learnt or own)]
-    if unknown: say(f"labels: the model has not learnt {counted(len(unknown), 'class', 'classes')}: {some(unknown)}")
+    if unknown := unlearnt_classes(config, labels):
+        say(f"labels: the model has not learnt {counted(len(unknown), 'class', 'classes')}: {some(unknown)}")
     return data
+
+# %% ../nbs/82_command_graphs.ipynb #unknown
+def unlearnt_classes(config:dict, labels:Any) -> list:
+    "The classes of a graph's nodes that the model of a run has not learnt."
+    from cluster_gcn_nb.graphs import label_kind
+    from cluster_gcn_nb.predictions import class_names
+    y, given, learnt = labels.get('y'), labels.get('class_names'), config.get('class_names') or []
+    if config.get('kind') != 'classes' or y is None or label_kind(y) != 'classes': return []
+    present = y[y >= 0].unique().tolist()
+    names = class_names(labels, 1 + max(present, default=-1) if given is None else len(given))
+    by_number = given is None or learnt == [str(i) for i in range(len(learnt))]
+    return [names[i] for i in present if (i >= len(learnt) if by_number else names[i] not in learnt)]

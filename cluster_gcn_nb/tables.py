@@ -403,7 +403,9 @@ def _column(values, split=True):
     missing = np.array([_is_missing(value) for value in values], bool)
     there = {type(value) for value, no in zip(values, missing) if not no}
     is_large = any(type(value) is int and abs(value) > 2**53 for value in values)       # too large for a float
-    for kinds, dtype in (({bool}, bool), ({int}, np.int64), ({int, float}, np.float64)):
+    numbers:list = [({int}, np.int64), ({int, float}, np.float64)]
+    if split: numbers.append(({bool, np.bool_}, bool))                      # in a table of nodes: edges have no truths
+    for kinds, dtype in numbers:
         if not there or not there <= kinds or (is_large and float in kinds): continue
         with suppress(OverflowError):
             return np.ma.array(np.array([0 if no else v for v, no in zip(values, missing)], dtype), mask=missing)
