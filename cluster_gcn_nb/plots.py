@@ -272,11 +272,14 @@ def plot_curves(
     ylabel:str='accuracy', # with its unit
     title:str='', # of the picture
     lines:dict|None=None, # by label: values, each drawn as a horizontal line
+    labels:Sequence|None=None, # of all pictures that a label is to look the same in; default: those of `curves`
 ) -> Axes:
     "Curves over the same `x`; of several runs, mean and standard deviation."
     ax = _axes(ax, figsize=(6, 3.6))
-    looks = zip(cycle(PALETTE), cycle(MARKERS), cycle(['-', '--']))             # dashes show a curve that they cover
-    for (label, found), (colour, marker, line) in zip(curves.items(), looks):
+    looks = zip(cycle(PALETTE), cycle(MARKERS), cycle(['-', '--']))     # a curve below another one shows between dashes
+    look = dict(zip(curves if labels is None else labels, looks))
+    for label, found in curves.items():
+        colour, marker, line = look[label]
         found = np.atleast_2d(np.asarray(found, float))
         mean, spread = found.mean(0), found.std(0, ddof=1) if len(found) > 1 else 0.
         ax.plot(x, mean, line, color=colour, label=label, marker=marker if len(mean) < 12 else None, ms=4)
