@@ -300,6 +300,7 @@ def unlearnt_classes(config:dict, labels:Any) -> list:
     y, given, learnt = labels.get('y'), labels.get('class_names'), config.get('class_names') or []
     if config.get('kind') != 'classes' or y is None or label_kind(y) != 'classes': return []
     present = y[y >= 0].unique().tolist()
-    names = class_names(labels, 1 + max(present, default=-1) if given is None else len(given))
-    by_number = given is None or learnt == [str(i) for i in range(len(learnt))]
+    names = class_names(labels, max(1 + max(present, default=-1), 0 if given is None else len(given)))
+    has_names = given is not None and len(given) == len(names)
+    by_number = not has_names or (learnt == [str(i) for i in range(len(learnt))] and not {*names} & {*learnt})
     return [names[i] for i in present if (i >= len(learnt) if by_number else names[i] not in learnt)]
